@@ -1,0 +1,41 @@
+/* Views: how a kernel finds the rows of a tensor in the arena.
+ *
+ * A row is one line of H of an NHWC tensor (all of W and C), counted over the batch; for tensors of other ranks it is
+ * one run of the last axis. Every kernel takes an interval of output rows. */
+#ifndef RS_VIEW_H
+#define RS_VIEW_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define RS_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define RS_LAYER __attribute__((noinline))
+#else
+#define RS_LAYER __attribute__((noinline, noclone))
+#endif
+#else
+#error "refsim's kernels need GCC or clang"
+#endif
+
+struct rs_view {
+    int8_t *data;       /* where row `first_row` lies (ring: where row 0, ring_rows, ... lie) */
+    int32_t row_stride; /* bytes from a row to the next; at least a row's own bytes */
+    int32_t ring_rows;  /* 0: all rows are there; else row r lies at slot (r - first_row) mod ring_rows */
+    int32_t first_row;  /* the first row that the view holds */
+};
+
+/* Address of a row. With a literal view this folds into base + row * stride. The remainder is exact while
+ * (row - first_row) * ring_rows < 65536, which the Program's verifier checks; no target needs a division. */
+RS_INLINE int8_t *rs_row(const struct rs_view v, int32_t row)
+{
+    uint32_t index = (uint32_t)(row - v.first_row);
+    if (v.ring_rows != 0) {
+        const uint32_t ring = (uint32_t)v.ring_rows;
+        const uint32_t reciprocal = (65535u + ring) / ring; /* literal: folded by the compiler */
+        index -= ((index * reciprocal) >> 16) * ring;
+    }
+    return v.data + (int32_t)index * v.row_stride;
+}
+
+#endif
