@@ -1,0 +1,11 @@
+"""Planners: one algorithm a file, each a pure function from live ranges to offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from refsim.memsim.plan import Planner
+from refsim.memsim.planners.first_fit import first_fit
+from refsim.memsim.planners.greedy_by_size import greedy_by_size
+
+PLANNERS: Mapping[str, Planner] = {"greedy_by_size": greedy_by_size, "first_fit": first_fit}
