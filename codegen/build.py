@@ -1,0 +1,61 @@
+"""Graph + Board -> planned Program, C and ELF: the middle of the house, in one function each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen.emit import Sources, emit
+from codegen.toolchain import Toolchain, linker_script
+from refsim import passes
+from refsim.boards import Board
+from refsim.errors import UsageError
+from refsim.files import write_folder
+from refsim.graph import Graph
+from refsim.int8ops.numerics import TFLM, Numerics
+from refsim.memsim.lifetime import lower, planned, whole_tensor_program
+from refsim.memsim.picture import plan_svg
+from refsim.memsim.planners import PLANNERS
+from refsim.memsim.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A Program and the C that does what it says."""
+
+    program: Program
+    sources: Sources
+
+
+def make_program(graph: Graph, numerics: Numerics = TFLM, planner: str = "greedy_by_size") -> Program:
+    """Passes, then the whole-tensor Program with its memory plan. Raises UsageError for an unknown planner."""
+    if planner not in PLANNERS:
+        raise UsageError(f"planner '{planner}' is not known: expected one of {', '.join(PLANNERS)}")
+    optimised = passes.optimise(graph, numerics)
+    return planned(whole_tensor_program(optimised, lower(optimised, numerics)), PLANNERS[planner])
+
+
+def generate_sources(program: Program, numerics: Numerics, board: Board) -> Generated:
+    """The C of a Program."""
+    return Generated(program, emit(program, lower(program.graph, numerics), numerics, board))
+
+
+def link(generated: Generated, board: Board, toolchain: Toolchain) -> Path:
+    """The ELF of generated C at the board's addresses, from the cache when it is there."""
+    sources = generated.sources
+    return toolchain.build(sources.files, board.core.name, linker_script(board, sources.entry))
+
+
+def generate(
+    graph: Graph,
+    board: Board,
+    folder: str | Path,
+    *,
+    numerics: Numerics = TFLM,
+    planner: str = "greedy_by_size",
+) -> Generated:
+    """Write C sources that build by themselves, and a picture of the memory plan. Raises OutputError."""
+    made = generate_sources(make_program(graph, numerics, planner), numerics, board)
+    picture = {"memory.svg": plan_svg(made.program.placed, graph.name).encode()}
+    write_folder(folder, {**made.sources.files, **picture}, mark="model.h")
+    return made

@@ -1,0 +1,51 @@
+"""Compiled objects, kept by the content that they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def folder() -> Path:
+    """Where objects are kept: $REFSIM_CACHE, else the user's cache folder, else a temporary one."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    wanted = Path(os.environ.get("REFSIM_CACHE") or Path(home) / "refsim")
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=wanted):
+            return wanted
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="refsim-"))
+
+
+def digest(*parts: bytes | str) -> str:
+    """One name for all parts; their lengths count, so that parts cannot run into each other."""
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little") + data)
+    return state.hexdigest()
+
+
+def kept(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
+    """The file of that key; when it is not there, `make` writes it under a temporary name, then it is renamed."""
+    path = folder() / "objects" / key[:2] / (key + suffix)
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        fresh = Path(scratch) / path.name
+        make(fresh)
+        os.replace(fresh, path)
+    return path
+
+
+def size() -> tuple[int, int]:
+    """(files, bytes) in the cache."""
+    sizes = [p.stat().st_size for p in (folder() / "objects").glob("*/*") if p.is_file()]
+    return len(sizes), sum(sizes)
