@@ -1,0 +1,347 @@
+"""The main job: generated code under emulation against the reference, tensor by tensor, with cycles and memory.
+
+Every computed tensor is compared at the moment its layer has returned, before the arena reuses the bytes. The
+reference runs on the model as it was read, before any pass. The arena lies between unmapped pages, once flush with
+the page in front of it and once with the page behind, and starts as noise: a kernel that reads what nobody wrote, or
+one byte too many, gives a wrong answer or faults.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from codegen import build, toolchain as toolchains
+from emulator import image as images
+from emulator.hooks import Counts
+from emulator.machine import PAGE, Machine
+from emulator.timing import Timing
+from refsim import boards, interpreter
+from refsim.boards import Board, Region
+from refsim.errors import BoardError, Fault
+from refsim.graph import DTYPES, Array, Graph, Rows, Tensor
+from refsim.int8ops.numerics import TFLM, Numerics
+from refsim.memsim.program import Program, Step, View
+from refsim.report import Flash, Layer, Limits, Report, Sram, Tensors
+
+GUARD = 16 * PAGE  # unmapped bytes between regions
+SPAN = 16 * boards.MIB  # what a board is given when the model does not fit: the report is then complete all the same
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One kernel call of the Program as executed: a step's row interval, and the function that computes it."""
+
+    step: Step
+    rows: Rows
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A tensor that came out wrong: `count` elements of it, the first at flat index `first`."""
+
+    tensor: int
+    count: int
+    first: int
+    got: float
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One inference: what differed, and the block counts at the start of each turn and at the end."""
+
+    differences: tuple[Difference, ...]
+    counts: tuple[Counts, ...]
+    stack: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """Generated code in a machine, ready to run."""
+
+    program: Program
+    machine: Machine
+    turns: tuple[Turn, ...]
+    entry: int
+    arenas: tuple[int, ...]
+    addresses: Mapping[str, int] = field(repr=False)
+
+
+def validate(
+    graph: Graph,
+    board: Board,
+    *,
+    numerics: Numerics = TFLM,
+    toolchain: str | None = None,
+    planner: str = "greedy_by_size",
+    count: int = 3,
+    seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
+) -> Report:
+    """Generate, compile, run and compare; `count` random inputs besides the constant ones of `inputs_for`.
+
+    Raises InputError for what cannot be built, Fault when the code misbehaves. Mismatches are in the report.
+    """
+    compiler = toolchains.find(toolchain)
+    progress("planning memory", 0, 1)
+    program = build.make_program(graph, numerics, planner)
+    made = build.generate_sources(program, numerics, board)
+    roomy = _roomy(board)
+    progress(f"compiling {len(made.sources.symbols)} layers", 0, 1)
+    path = build.link(made, roomy, compiler)
+    image = images.load(path)
+    target = prepare(program, made.sources.entry, made.sources.symbol, image, roomy)
+    tried = inputs_for(graph, count, seed)
+    runs = []
+    for n, inputs in enumerate(tried):
+        progress("running on the emulated board", n, len(tried))
+        expected = interpreter.run(graph, inputs, numerics)
+        runs.append(execute(target, inputs, expected, n))
+    progress("running on the emulated board", len(tried), len(tried))
+    target.machine.check_instructions()
+    flash = flash_of(image, made.sources.is_constant)
+    sram = Sram(program.arena_bytes, max(run.stack for run in runs), _data_bytes(image, roomy))
+    return _report(graph, board, numerics, compiler.version, target, runs, sram, flash)
+
+
+def inputs_for(graph: Graph, count: int, seed: int) -> tuple[tuple[Array, ...], ...]:
+    """`count` seeded random inputs, then all lowest, all highest, and all zero point."""
+    random = [interpreter.random_inputs(graph, seed + n) for n in range(count)]
+    tensors = [graph.tensors[i] for i in graph.inputs]
+    constant = [
+        tuple(np.full(t.shape, pick(graph, i, t), DTYPES[t.dtype]) for i, t in zip(graph.inputs, tensors, strict=True))
+        for pick in (_lowest, _highest, _zero)
+    ]
+    return (*random, *constant)
+
+
+def _quantised(graph: Graph, index: int, tensor: Tensor) -> Tensor:
+    """The tensor that a float input becomes when a QUANTIZE reads it."""
+    readers = [graph.nodes[n] for n in graph.consumers.get(index, ())]
+    found = [graph.tensors[node.outputs[0]] for node in readers if node.operator.name == "quantize"]
+    return found[0] if tensor.dtype == "float32" and found else tensor
+
+
+def _real(graph: Graph, index: int, tensor: Tensor, value: int) -> float:
+    """`value` in the input's own type: as it is, or dequantised for float inputs."""
+    quantised = _quantised(graph, index, tensor)
+    if tensor.dtype != "float32":
+        return value
+    return quantised.scale * (value - quantised.zero_point) if quantised.quant else float(np.sign(value))
+
+
+def _limit(tensor: Tensor, end: int) -> int:
+    kind = np.dtype(DTYPES[tensor.dtype])
+    return int((np.iinfo(kind).min, np.iinfo(kind).max)[end]) if kind.kind in "iu" else (-1, 1)[end]
+
+
+def _lowest(graph: Graph, index: int, tensor: Tensor) -> float:
+    return _real(graph, index, tensor, _limit(_quantised(graph, index, tensor), 0))
+
+
+def _highest(graph: Graph, index: int, tensor: Tensor) -> float:
+    return _real(graph, index, tensor, _limit(_quantised(graph, index, tensor), 1))
+
+
+def _zero(graph: Graph, index: int, tensor: Tensor) -> float:
+    quantised = _quantised(graph, index, tensor)
+    return _real(graph, index, tensor, quantised.zero_point if quantised.quant else 0)
+
+
+def _roomy(board: Board) -> Board:
+    """The board with at least SPAN bytes of each memory, so that what does not fit can still be run."""
+
+    def grown(region: Region) -> Region:
+        return replace(region, size=max(region.size, SPAN))
+
+    return replace(board, flash=grown(board.flash), sram=grown(board.sram))
+
+
+def _data_bytes(image: images.Image, board: Board) -> int:
+    return sum(s.size for s in image.segments if s.address in board.sram)
+
+
+def prepare(program: Program, entry: str, symbol: Callable[[Step], str], image: images.Image, board: Board) -> Target:
+    """Load an image into a machine with two arenas, one flush with each of its ends."""
+    flash = replace(board.flash, size=max(s.end for s in image.segments if s.address in board.flash) - board.flash.base)
+    pages = -(-max(program.arena_bytes, 1) // PAGE) * PAGE
+    base = board.sram.base
+    data = -(-_data_bytes(image, board) // PAGE) * PAGE
+    if data + 2 * (pages + GUARD) > board.sram.size:
+        raise BoardError(f"'{program.graph.name}' needs {program.arena_bytes} bytes of SRAM: no Cortex-M has that much")
+    first = base + data + GUARD
+    second = first + pages + GUARD
+    memory = [replace(flash, size=-(-flash.size // PAGE) * PAGE)]
+    memory += [Region("data", base, data, True, "linker script")] if data else []
+    memory += [Region("arena", at, pages, True, "memory plan") for at in (first, second)]
+    machine = Machine(board, image, memory=memory)
+    turns = tuple(Turn(step, rows, symbol(step)) for step in program.steps() for rows in step.intervals())
+    addresses = {turn.symbol: image.address(turn.symbol) for turn in turns}
+    arenas = (first, second + pages - program.arena_bytes)
+    return Target(program, machine, turns, image.address(entry), arenas, addresses)
+
+
+def execute(target: Target, inputs: Sequence[Array], expected: Mapping[int, Array], number: int) -> Run:
+    """One inference in one of the two arenas, filled with noise before. Raises Fault."""
+    arena = target.arenas[number % len(target.arenas)]
+    noise = np.random.PCG64(number).random_raw(target.program.arena_bytes // 8 + 1).tobytes()
+    target.machine.write(arena, noise[: target.program.arena_bytes])
+    for view, value in zip(target.program.inputs, inputs, strict=True):
+        _write_rows(target, arena, view, value)
+    watch = _Watch(target, arena, expected)
+    target.machine.call(target.entry, (arena,), stops=set(target.addresses.values()), on_stop=watch.entered)
+    watch.finished()
+    return Run(tuple(watch.differences), tuple(watch.counts), target.machine.stack_used)
+
+
+class _Watch:
+    """Follows the calls of one inference: the next layer's entry is where the last one's output is compared."""
+
+    def __init__(self, target: Target, arena: int, expected: Mapping[int, Array]) -> None:
+        self.target, self.arena, self.expected = target, arena, expected
+        self.turn = 0
+        self.counts: list[Counts] = []
+        self.differences: list[Difference] = []
+
+    def entered(self, address: int) -> None:
+        turns = self.target.turns
+        if self.turn >= len(turns) or self.target.addresses[turns[self.turn].symbol] != address:
+            raise Fault(f"generated code called a layer out of turn, at {address:#010x} as call {self.turn}")
+        self._compare()
+        self.counts.append(self.target.machine.counts())
+        self.turn += 1
+
+    def finished(self) -> None:
+        if self.turn != len(self.target.turns):
+            raise Fault(f"generated code returned after {self.turn} of {len(self.target.turns)} layers")
+        self._compare()
+        self.counts.append(self.target.machine.counts())
+        for view in self.target.program.outputs:
+            tensor = self.target.program.graph.tensors[view.tensor]
+            self._compare_rows(view, (0, tensor.rows))
+
+    def _compare(self) -> None:
+        if self.turn:
+            turn = self.target.turns[self.turn - 1]
+            for view in turn.step.writes:
+                self._compare_rows(view, turn.rows)
+
+    def _compare_rows(self, view: View, rows: Rows) -> None:
+        tensor = self.target.program.graph.tensors[view.tensor]
+        kind = DTYPES[tensor.dtype]
+        got = np.frombuffer(b"".join(_read_rows(self.target, self.arena, view, rows)), kind)
+        start = rows[0] * tensor.elements // max(tensor.rows, 1)
+        want = np.ascontiguousarray(self.expected[view.tensor]).reshape(-1)[start : start + got.size]
+        width = np.dtype(kind).itemsize
+        wrong = (got.view(np.uint8) != want.view(np.uint8)).reshape(-1, width).any(axis=1)
+        if wrong.any():
+            first = int(np.flatnonzero(wrong)[0])
+            found = Difference(view.tensor, int(wrong.sum()), start + first, got[first].item(), want[first].item())
+            self.differences.append(found)
+
+
+def _contiguous(view: View, tensor: Tensor) -> bool:
+    return view.row_stride == tensor.row_bytes and not view.ring_rows
+
+
+def _read_rows(target: Target, arena: int, view: View, rows: Rows) -> Iterator[bytes]:
+    tensor, program = target.program.graph.tensors[view.tensor], target.program
+    if _contiguous(view, tensor):
+        first = arena + program.row_address(view, rows[0])
+        yield target.machine.read(first, (rows[1] - rows[0]) * tensor.row_bytes)
+        return
+    for row in range(*rows):
+        yield target.machine.read(arena + program.row_address(view, row), tensor.row_bytes)
+
+
+def _write_rows(target: Target, arena: int, view: View, value: Array) -> None:
+    tensor, program = target.program.graph.tensors[view.tensor], target.program
+    data, size = np.ascontiguousarray(value).tobytes(), tensor.row_bytes
+    if _contiguous(view, tensor):
+        target.machine.write(arena + program.row_address(view, 0), data)
+        return
+    for row in range(tensor.rows):
+        target.machine.write(arena + program.row_address(view, row), data[row * size : (row + 1) * size])
+
+
+def flash_of(image: images.Image, is_constant: Callable[[str], bool]) -> Flash:
+    """Flash bytes by what they hold: the model's constants, and everything else that is loaded."""
+    total = sum(len(s.data) for s in image.segments)
+    weights = sum(s.size for s in image.symbols if s.kind == "object" and is_constant(s.name))
+    return Flash(total - weights, weights)
+
+
+def _report(
+    graph: Graph,
+    board: Board,
+    numerics: Numerics,
+    compiler: str,
+    target: Target,
+    runs: Sequence[Run],
+    sram: Sram,
+    flash: Flash,
+) -> Report:
+    timing = Timing(board.core)
+    counts = runs[0].counts
+    whole = timing.observe(target.machine, counts[-1])
+    spans = [timing.observe(target.machine, after - before) for before, after in itertools.pairwise(counts)]
+    wrong = [d for run in runs for d in run.differences]
+    layers = tuple(_layers(target, spans, wrong))
+    return Report(
+        model=graph.name,
+        board=board.name,
+        core=board.core.name,
+        clock_hz=board.clock_hz,
+        toolchain=compiler,
+        numerics=numerics.name,
+        inputs_tried=len(runs),
+        tensors=tensors_of(graph, target.program, {d.tensor for d in wrong}),
+        cycles=whole.cycles,
+        cycles_error_pct=timing.error_pct,
+        instructions=whole.instructions,
+        macs=graph.macs,
+        nj_per_cycle=board.nj_per_cycle,
+        sram=sram,
+        flash=flash,
+        limits=Limits(board.sram.size, board.flash.size, boards.fitting(flash.total, sram.total)),
+        layers=layers,
+        first_mismatch=_described(target.program.graph, wrong[0]) if wrong else None,
+    )
+
+
+def tensors_of(graph: Graph, program: Program, wrong: set[int]) -> Tensors:
+    """Every tensor that the model computes, as compared or eliminated."""
+    computed = {i for node in graph.nodes for i in node.outputs}
+    compared = {view.tensor for step in program.steps() for view in step.writes}
+    gone = {graph.tensors[i].name: program.eliminated[i] for i in sorted(computed - compared)}
+    return Tensors(len(compared), len(computed), len(wrong), gone)
+
+
+def _layers(target: Target, spans: Sequence[object], wrong: Sequence[Difference]) -> Iterator[Layer]:
+    """One row per node, its turns added up."""
+    graph = target.program.graph
+    for node in dict.fromkeys(turn.step.node for turn in target.turns):
+        mine = [span for turn, span in zip(target.turns, spans, strict=True) if turn.step.node == node]
+        n = graph.nodes[node]
+        call = graph.call(n)
+        yield Layer(
+            name=n.name or n.operator.name,
+            op=n.operator.name,
+            macs=n.operator.macs(call),
+            cycles=sum(span.cycles for span in mine),  # type: ignore[attr-defined]
+            instructions=sum(span.instructions for span in mine),  # type: ignore[attr-defined]
+            output="x".join(map(str, call.y.shape)),
+            mismatches=sum(d.count for d in wrong if d.tensor in n.outputs),
+        )
+
+
+def _described(graph: Graph, d: Difference) -> str:
+    tensor = graph.tensors[d.tensor]
+    at = ", ".join(str(int(i)) for i in np.unravel_index(d.first, tensor.shape)) if tensor.shape else ""
+    return f"'{tensor.name}' at [{at}]: got {d.got}, expected {d.expected} ({d.count} of {tensor.elements} wrong)"

@@ -1,0 +1,263 @@
+"""What was found out about a model on a board: one record, printed as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of the generated code; `mismatches` counts wrong elements over all inputs tried."""
+
+    name: str
+    op: str
+    macs: int
+    cycles: int
+    instructions: int
+    output: str = ""
+    mismatches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """Computed tensors of the model: compared + eliminated = total; `eliminated_because` says why for each."""
+
+    compared: int
+    total: int
+    mismatched: int
+    eliminated_because: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def eliminated(self) -> int:
+        return len(self.eliminated_because)
+
+
+@dataclass(frozen=True, slots=True)
+class Sram:
+    """Bytes: the arena (activations, scratch, inputs and outputs), stack high-water mark, .data and .bss."""
+
+    arena: int
+    stack: int
+    data: int
+
+    @property
+    def total(self) -> int:
+        return self.arena + self.stack + self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """Bytes of the linked code, and of constants."""
+
+    code: int
+    weights: int
+
+    @property
+    def total(self) -> int:
+        return self.code + self.weights
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the board has, in bytes, and which others would do."""
+
+    sram: int
+    flash: int
+    boards_that_fit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Result of `validate`. Times carry their unit; None where nobody knows."""
+
+    model: str
+    board: str
+    core: str
+    clock_hz: int | None
+    toolchain: str
+    numerics: str
+    inputs_tried: int
+    tensors: Tensors
+    cycles: int
+    cycles_error_pct: float | None
+    instructions: int
+    macs: int
+    nj_per_cycle: float | None
+    sram: Sram
+    flash: Flash
+    limits: Limits
+    layers: tuple[Layer, ...]
+    first_mismatch: str | None = None
+
+    @property
+    def bit_exact(self) -> bool:
+        return self.tensors.mismatched == 0
+
+    @property
+    def fits(self) -> bool:
+        return self.sram.total <= self.limits.sram and self.flash.total <= self.limits.flash
+
+    @property
+    def holds(self) -> bool:
+        return self.bit_exact and self.fits
+
+    @property
+    def latency_ms(self) -> float | None:
+        return None if self.clock_hz is None else 1e3 * self.cycles / self.clock_hz
+
+    @property
+    def energy_mj(self) -> float | None:
+        return None if self.nj_per_cycle is None else 1e-6 * self.cycles * self.nj_per_cycle
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    return {
+        "model": report.model,
+        "board": report.board,
+        "core": report.core,
+        "clock_hz": report.clock_hz,
+        "toolchain": report.toolchain,
+        "numerics": report.numerics,
+        "bit_exact": report.bit_exact,
+        "inputs_tried": report.inputs_tried,
+        "tensors": {
+            "compared": report.tensors.compared,
+            "eliminated": report.tensors.eliminated,
+            "total": report.tensors.total,
+            "mismatched": report.tensors.mismatched,
+            "eliminated_because": dict(report.tensors.eliminated_because),
+        },
+        "first_mismatch": report.first_mismatch,
+        "cycles": report.cycles,
+        "cycles_error_pct": report.cycles_error_pct,
+        "latency_ms": report.latency_ms,
+        "energy_mj": report.energy_mj,
+        "instructions": report.instructions,
+        "macs": report.macs,
+        "sram": {**asdict(report.sram), "total": report.sram.total, "available": report.limits.sram},
+        "flash": {**asdict(report.flash), "total": report.flash.total, "available": report.limits.flash},
+        "fits": report.fits,
+        "boards_that_fit": list(report.limits.boards_that_fit),
+        "layers": [asdict(layer) for layer in report.layers],
+    }
+
+
+def as_csv(report: Report) -> str:
+    """One line per layer."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["layer", "name", "op", "output", "macs", "cycles", "instructions", "mismatches"])
+    for n, layer in enumerate(report.layers):
+        row = [layer.name, layer.op, layer.output, layer.macs, layer.cycles, layer.instructions, layer.mismatches]
+        writer.writerow([n, *row])
+    return text.getvalue()
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The table that people read."""
+    console.print(_layers(report))
+    for label, text, good in _verdicts(report):
+        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: " "}[good]
+        console.print(f"{mark} [bold]{label:<9}[/] {text}", highlight=False, soft_wrap=True)
+
+
+def _layers(report: Report) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"{escape(report.model)} on {report.board} ({report.core})", title_justify="left")
+    for heading, justify in _COLUMNS:
+        table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True)  # type: ignore[arg-type]
+    for n, layer in enumerate(report.layers):
+        share = layer.cycles / report.cycles if report.cycles else 0.0
+        exact = "[green]✓[/]" if not layer.mismatches else f"[red]{layer.mismatches} wrong[/]"
+        table.add_row(
+            str(n),
+            layer.op,
+            layer.output,
+            f"{layer.macs:,}" if layer.macs else "",
+            f"{layer.cycles:,}",
+            f"{100 * share:.1f} %",
+            "█" * round(20 * share) or "▏",
+            f"{layer.cycles / layer.macs:.2f}" if layer.macs else "",
+            exact,
+        )
+    per_mac = f"{report.cycles / report.macs:.2f}" if report.macs else ""
+    table.add_section()
+    table.add_row("", "total", "", f"{report.macs:,}", f"{report.cycles:,}", "100 %", "", per_mac, "")
+    return table
+
+
+_COLUMNS = (
+    ("#", "right"),
+    ("layer", "left"),
+    ("output", "left"),
+    ("MACs", "right"),
+    ("cycles", "right"),
+    ("share", "right"),
+    ("", "left"),
+    ("cycles/MAC", "right"),
+    ("exact", "left"),
+)
+
+
+def _verdicts(report: Report) -> list[tuple[str, str, bool | None]]:
+    return [
+        ("bit-exact", _exactness(report), report.bit_exact),
+        ("latency", _latency(report), None),
+        ("SRAM", _sram(report), report.sram.total <= report.limits.sram),
+        ("flash", _flash(report), report.flash.total <= report.limits.flash),
+        *([] if report.fits else [("fits on", ", ".join(report.limits.boards_that_fit) or "no known board", None)]),
+        ("built by", report.toolchain, None),
+    ]
+
+
+def _exactness(report: Report) -> str:
+    t = report.tensors
+    wrong = f"; {t.mismatched} tensors differ, first {report.first_mismatch}" if t.mismatched else ""
+    counted = f"{t.compared} of {t.total} tensors compared, {t.eliminated} eliminated"
+    return f"{counted}, {report.inputs_tried} inputs, numerics {report.numerics}{wrong}"
+
+
+def _latency(report: Report) -> str:
+    known = report.cycles_error_pct is not None
+    band = f"± {report.cycles_error_pct:.0f} %" if known else "uncalibrated estimate"
+    counted = f"{report.cycles:,} cycles ({band}), {report.instructions:,} instructions"
+    if report.latency_ms is None or report.clock_hz is None:
+        return f"{counted}; the board has no clock"
+    energy = f", {report.energy_mj:.3f} mJ" if report.energy_mj is not None else ""
+    return f"{report.latency_ms:.3f} ms at {report.clock_hz / 1e6:g} MHz{energy}: {counted}"
+
+
+def _room(used: int, available: int) -> str:
+    left = available - used
+    return (
+        f"of {_size(available)}, {_size(left)} free" if left >= 0 else f"of {_size(available)}: {_size(-left)} too much"
+    )
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes:,} B ({nbytes / KIB:.1f} KiB)"
+
+
+def _sram(report: Report) -> str:
+    s = report.sram
+    return (
+        f"{_size(s.total)} {_room(s.total, report.limits.sram)}: arena {s.arena:,}, stack {s.stack:,}, data {s.data:,}"
+    )
+
+
+def _flash(report: Report) -> str:
+    f = report.flash
+    return f"{_size(f.total)} {_room(f.total, report.limits.flash)}: code {f.code:,}, weights {f.weights:,}"
