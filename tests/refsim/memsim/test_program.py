@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from refsim.errors import PlanError
+from refsim.memsim.plan import LiveRange, Plan
+from refsim.memsim.program import Buffer, Loop, Program, Step, View
+
+
+def placed(program: Program, body=None, views=None) -> Program:
+    return replace(program, body=body or program.body)
+
+
+def test_a_streamed_program_verifies_and_reads_as_text(streamed: Program) -> None:
+    streamed.verify()
+    text = str(streamed)
+    assert "9 times" in text
+    assert "ring 3" in text
+    assert "depthwise_conv2d" in text
+    assert "rows 1..2 advancing 1" in text
+
+
+def test_steps_in_a_loop_move_on_by_their_advance(streamed: Program) -> None:
+    rows = [(step.node, step.rows) for step in streamed.steps()]
+    assert rows[:4] == [(0, (0, 1)), (0, (1, 2)), (1, (0, 1)), (0, (2, 3))]
+    assert rows[-1] == (1, (9, 10))
+    assert len(rows) == 20
+
+
+def test_nested_loops_count_their_turns_as_one_number(streamed: Program) -> None:
+    conv = next(streamed.steps())
+    nested = replace(streamed, body=(Loop(2, (Loop(3, (replace(conv, advance=1),)),)),))
+    assert [step.rows for step in nested.steps()] == [(n, n + 1) for n in range(6)]
+
+
+def test_a_ring_that_lost_a_row_is_refused_by_name(streamed: Program) -> None:
+    first, loop, last = streamed.body
+    assert isinstance(loop, Loop)
+    conv, depthwise = loop.body
+    late = replace(streamed, body=(first, replace(loop, body=(depthwise, conv)), last))
+    with pytest.raises(PlanError, match="row 1 of .* is not there; its bytes hold nothing valid"):
+        late.verify()
+
+
+def test_a_ring_too_small_for_the_window_is_refused(streamed: Program) -> None:
+    def shrunk(step: Step) -> Step:
+        def ring(view: View | None) -> View | None:
+            return replace(view, ring_rows=2) if view is not None and view.ring_rows else view
+
+        return replace(step, reads=tuple(map(ring, step.reads)), writes=tuple(map(ring, step.writes)))
+
+    first, loop, last = streamed.body
+    body = (shrunk(first), replace(loop, body=tuple(map(shrunk, loop.body))), shrunk(last))
+    with pytest.raises(PlanError, match="3 rows of .* in a ring of 2"):
+        replace(streamed, body=body).verify()
+
+
+def test_a_plan_that_puts_live_buffers_on_each_other_is_refused(streamed: Program) -> None:
+    plan = streamed.placed
+    clash = replace(streamed, plan=Plan(plan.ranges, (0,) * len(plan.ranges)))
+    with pytest.raises(PlanError, match="overlaps"):
+        clash.verify()
+
+
+def test_bytes_reused_too_early_are_found_even_when_the_live_ranges_lie(streamed: Program) -> None:
+    ranges = tuple(LiveRange(r.name, r.nbytes, n, n) for n, r in enumerate(streamed.placed.ranges))
+    with pytest.raises(PlanError, match="is not there; its bytes hold|still needs"):
+        replace(streamed, plan=Plan(ranges, (0,) * len(ranges))).verify()
+
+
+def test_rows_outside_the_buffer_are_refused(streamed: Program) -> None:
+    buffers = (*streamed.buffers[:2], replace(streamed.buffers[2], nbytes=8), *streamed.buffers[3:])
+    with pytest.raises(PlanError, match="leave the buffer of 8 bytes"):
+        replace(streamed, buffers=buffers).verify()
+
+
+def test_rows_that_the_tensor_does_not_have_are_refused(streamed: Program) -> None:
+    last = streamed.body[-1]
+    assert isinstance(last, Step)
+    with pytest.raises(PlanError, match=r"has rows 0..10, not 10..11"):
+        replace(streamed, body=(*streamed.body, replace(last, rows=(10, 11)))).verify()
+
+
+def test_a_ring_beyond_the_kernels_exact_remainder_is_refused(streamed: Program) -> None:
+    view = replace(streamed.inputs[0], ring_rows=9000)
+    with pytest.raises(PlanError, match="ring of 9000 for row 10 of 'input_0' is too large"):
+        replace(streamed, inputs=(view,), buffers=(Buffer("x", 9000 * 28), *streamed.buffers[1:])).verify()
+
+
+def test_direction_backwards_calls_row_by_row_from_the_last() -> None:
+    step = Step(0, (2, 5), (), (), direction=-1)
+    assert list(step.intervals()) == [(4, 5), (3, 4), (2, 3)]
