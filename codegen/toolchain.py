@@ -95,7 +95,7 @@ class Toolchain:
             with tempfile.TemporaryDirectory(prefix="refsim-") as scratch:
                 text = Path(scratch) / "link.ld"
                 text.write_text(script)
-                self._run([*self.linker, "-T", text, "--gc-sections", *objects, "-o", path], Path(scratch), "link")
+                self._run([*self.linker, "-T", text, *objects, "-o", path], Path(scratch), "link")
 
         return kept(key, ".elf", make)
 
@@ -136,9 +136,10 @@ SECTIONS
 
 
 def _first_line(command: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """What a command prints first, or None when it cannot be run."""
     try:
         done = subprocess.run(
-            [*command, "--version"],
+            command,
             capture_output=True,
             text=True,
             errors="replace",
@@ -177,20 +178,20 @@ def zig() -> Toolchain | None:
         return None
     caches = str(folder() / "zig")
     environment = {"ZIG_GLOBAL_CACHE_DIR": caches, "ZIG_LOCAL_CACHE_DIR": caches}
-    version = _first_line((*command, "cc"), environment)
-    if version is None:
+    clang, own = (_first_line((*command, *words), environment) for words in (("cc", "--version"), ("version",)))
+    if clang is None or own is None:
         return None
-    return Toolchain("zig", version, (*command, "cc"), (*command, "ld.lld"), CLANG_CPU, environment)
+    return Toolchain("zig", f"zig {own}, {clang}", (*command, "cc"), (*command, "ld.lld", "--gc-sections"), CLANG_CPU, environment)
 
 
 @cache
 def gcc() -> Toolchain | None:
     """arm-none-eabi-gcc, or None."""
     command = _gcc_command()
-    version = _first_line(command, {}) if command else None
+    version = _first_line((*command, "--version"), {}) if command else None
     if command is None or version is None:
         return None
-    linker = (*command, "-nostdlib", "-Wl,--build-id=none")
+    linker = (*command, "-nostdlib", "-Wl,--gc-sections,--build-id=none")
     return Toolchain("gcc", version, command, linker, GCC_CPU, {})
 
 

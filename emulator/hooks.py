@@ -1,4 +1,4 @@
-"""Native callbacks, compiled by numba and handed to Unicorn by address: they count blocks, and stop the machine.
+"""The native block callback, compiled by numba and handed to Unicorn by address: it counts, and stops the machine.
 
 Python never runs per block. All state lies in one int64 array, whose address is the callback's user data:
 
@@ -18,18 +18,19 @@ from typing import Any
 
 import numba
 import numpy as np
-import unicorn
-from llvmlite import ir
-from numba import types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+from unicorn import unicorn_const as uc
+from unicorn.unicorn_py3.unicorn import uclib
 
 Int64s = NDArray[np.int64]
 
-RUNNING, STOPPED, SLICED, LIMITED, CROWDED, MISALIGNED = range(6)  # why the machine was stopped: header[REASON]
+RUNNING, STOPPED, SLICED, LIMITED, CROWDED = range(5)  # why the machine was stopped: header[REASON]
 
 # Words of the header. INSTRUCTIONS counts those of all blocks entered, also those that an IT block skips.
-BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, WIDTH, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS = range(13)
+BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS = range(12)
 FIRST_REGION = 16
 BASE, END, HOST, MAP = range(4)  # words of a code region
 MAX_REGIONS = 12
@@ -40,8 +41,7 @@ FIELDS = 8
 CAPACITY = 1 << 18
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _call(typing: Any, function: Any, argument: Any) -> Any:
+def _call_code(typing: Any, function: Any, argument: Any) -> Any:
     """Call the C function at address `function` with one pointer."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -52,8 +52,10 @@ def _call(typing: Any, function: Any, argument: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _halfword(typing: Any, address: Any) -> Any:
+_call: Any = intrinsic(_call_code)
+
+
+def _halfword_code(typing: Any, address: Any) -> Any:
     """The 16 bits at a host address."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -63,7 +65,10 @@ def _halfword(typing: Any, address: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+_halfword: Any = intrinsic(_halfword_code)
+
+
+@numba.njit(cache=True)
 def _length(host: int, size: int) -> int:
     """Instructions in `size` bytes of Thumb code: a halfword 0b111xx with xx not 0 begins a 32-bit one."""
     count = 0
@@ -74,8 +79,8 @@ def _length(host: int, size: int) -> int:
     return count
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _register(s: Any, slot: int, address: int, size: int, host: int) -> int:
+@numba.njit(cache=True)
+def _register(s: Any, slot: int, address: int, size: int, host: int) -> Any:
     """A fresh id for the block; 0 when there is no room."""
     i = s[BLOCKS]
     if i >= CAPACITY:
@@ -86,11 +91,11 @@ def _register(s: Any, slot: int, address: int, size: int, host: int) -> int:
     s[block + START] = address
     s[block + SIZE] = size
     s[block + LENGTH] = _length(host, size)
-    return i  # type: ignore[no-any-return]
+    return i
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _find(s: Any, address: int, size: int) -> int:
+@numba.njit(cache=True)
+def _find(s: Any, address: int, size: int) -> Any:
     """The id of a block, given on first sight. A stop address is known before its size is."""
     for r in range(s[REGIONS]):
         region = FIRST_REGION + 4 * r
@@ -99,32 +104,32 @@ def _find(s: Any, address: int, size: int) -> int:
             host = s[region + HOST] + address - s[region + BASE]
             i = s[slot]
             block = HEADER + i * FIELDS
-            if i and s[block + SIZE] == size:
-                return i  # type: ignore[no-any-return]
+            if i and (size == 0 or s[block + SIZE] == size):
+                return i
             if i and s[block + SIZE] == 0:
                 s[block + SIZE] = size
                 s[block + LENGTH] = _length(host, size)
-                return i  # type: ignore[no-any-return]
+                return i
             flag = s[block + FLAG]
             i = _register(s, slot, address, size, host)
             s[HEADER + i * FIELDS + FLAG] = flag
-            return i  # type: ignore[no-any-return]
+            return i
     return 0
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _halt(s: Any, reason: int, address: int) -> None:
     s[REASON] = reason
     s[ADDRESS] = address
     _call(s[STOP], s[ENGINE])
 
 
-@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=True)  # type: ignore[untyped-decorator]
+@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=True)
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """Stop before the block when there is a reason to, count it otherwise."""
-    s = numba.carray(user, (1 << 40,), np.int64)
-    address = np.int64(start)
-    size = np.int64(length)
+    s = carray(user, (1 << 40,), np.int64)
+    address: Any = np.int64(start)
+    size: Any = np.int64(length)
     i = _find(s, address, size)
     block = HEADER + i * FIELDS
     if s[RESUME] == 0:
@@ -147,22 +152,28 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     s[LAST_END] = address + size
 
 
-@numba.cfunc(  # type: ignore[untyped-decorator]
-    types.boolean(types.voidptr, types.int32, types.uint64, types.int32, types.int64, types.voidptr), cache=True
-)
-def _on_access(engine: Any, kind: Any, at: Any, width: Any, value: Any, user: Any) -> bool:
-    """Stop at an access that is not aligned to its own width."""
-    s = numba.carray(user, (1 << 40,), np.int64)
-    address = np.int64(at)
-    if address & (np.int64(width) - 1) and s[REASON] == RUNNING:
-        s[WIDTH] = width
-        _halt(s, MISALIGNED, address)
-    return True
+@numba.cfunc(types.uint64(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=True)
+def _read_zero(engine: Any, offset: Any, size: Any, user: Any) -> int:
+    return 0
+
+
+@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.uint64, types.voidptr), cache=True)
+def _ignore_write(engine: Any, offset: Any, size: Any, value: Any, user: Any) -> None:
+    pass
+
+
+def map_zeros(engine: Any, base: int, size: int) -> None:
+    """Let addresses read as zero and ignore writes, by native callbacks."""
+    address, null = ctypes.c_uint64(base), ctypes.c_void_p(0)
+    read = ctypes.c_void_p(_read_zero.address)
+    write = ctypes.c_void_p(_ignore_write.address)
+    status = uclib.uc_mmio_map(engine._uch, address, ctypes.c_size_t(size), read, null, write, null)
+    assert status == uc.UC_ERR_OK, status
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """Executions of each block so far, columns by block id: a later snapshot minus an earlier one is what ran between."""
+    """Executions of each block so far, columns by block id. A later snapshot minus an earlier one: what ran between."""
 
     start: Int64s  # address
     size: Int64s  # bytes
@@ -186,7 +197,7 @@ class Counts:
 class Counter:
     """The block callback of one engine, and its state. `regions` are (base, host bytes) of memory that can run."""
 
-    def __init__(self, engine: unicorn.Uc, regions: Sequence[tuple[int, NDArray[np.uint8]]]) -> None:
+    def __init__(self, engine: Any, regions: Sequence[tuple[int, NDArray[np.uint8]]]) -> None:
         assert len(regions) <= MAX_REGIONS
         halfwords = sum(host.size // 2 for _, host in regions)
         self._state = np.zeros(HEADER + CAPACITY * FIELDS + halfwords, np.int64)  # touched lazily
@@ -197,28 +208,23 @@ class Counter:
             self._state[first : first + 4] = base, base + host.size, host.ctypes.data, place
             place += host.size // 2
         self._state[[BLOCKS, REGIONS, LAST_END]] = 1, len(regions), -1
-        self._state[STOP] = ctypes.cast(unicorn.unicorn_py3.unicorn.uclib.uc_emu_stop, ctypes.c_void_p).value
+        self._state[STOP] = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value or 0
         self._state[ENGINE] = engine._uch.value
-        self._add(unicorn.UC_HOOK_BLOCK, _on_block)
+        self._add(uc.UC_HOOK_BLOCK, _on_block)
 
     def _add(self, kind: int, callback: Any) -> None:
         """`uc_hook_add` with a native callback, for all addresses."""
         handle = ctypes.c_size_t()
-        status = unicorn.unicorn_py3.unicorn.uclib.uc_hook_add(
+        status = uclib.uc_hook_add(
             self._engine._uch,
             ctypes.byref(handle),
             kind,
-            ctypes.cast(callback.address, ctypes.c_void_p),
+            ctypes.c_void_p(callback.address),
             ctypes.c_void_p(self._state.ctypes.data),
             ctypes.c_uint64(1),
             ctypes.c_uint64(0),
         )
-        if status != unicorn.UC_ERR_OK:
-            raise unicorn.UcError(status)
-
-    def watch_alignment(self) -> None:
-        """Stop at unaligned accesses from here on; about ten times slower."""
-        self._add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, _on_access)
+        assert status == uc.UC_ERR_OK, status
 
     def begin(self, max_instructions: int) -> None:
         """A call starts: no block came before it, and it may execute that many instructions."""
@@ -230,10 +236,10 @@ class Counter:
         self._state[[SLICE, REASON, RESUME]] = blocks, RUNNING, int(over)
 
     @property
-    def reason(self) -> tuple[int, int, int]:
-        """Why the machine was stopped, at which address, and the width of a misaligned access."""
-        reason, address, width = self._state[[REASON, ADDRESS, WIDTH]].tolist()
-        return reason, address, width
+    def reason(self) -> tuple[int, int]:
+        """Why the machine was stopped, and before the block at which address."""
+        reason, address = self._state[[REASON, ADDRESS]].tolist()
+        return reason, address
 
     @property
     def instructions(self) -> int:

@@ -8,7 +8,6 @@ one byte too many, gives a wrong answer or faults.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +17,7 @@ from codegen import build, toolchain as toolchains
 from emulator import image as images
 from emulator.hooks import Counts
 from emulator.machine import PAGE, Machine
-from emulator.timing import Timing
+from emulator.timing import UNITS, Timing
 from refsim import boards, interpreter
 from refsim.boards import Board, Region
 from refsim.errors import BoardError, Fault
@@ -288,11 +287,9 @@ def _report(
     flash: Flash,
 ) -> Report:
     timing = Timing(board.core)
-    counts = runs[0].counts
-    whole = timing.observe(target.machine, counts[-1])
-    spans = [timing.observe(target.machine, after - before) for before, after in itertools.pairwise(counts)]
+    spent = tuple(_spent(timing, target, runs[0].counts))
     wrong = [d for run in runs for d in run.differences]
-    layers = tuple(_layers(target, spans, wrong))
+    layers = tuple(_layers(target, spent, wrong))
     return Report(
         model=graph.name,
         board=board.name,
@@ -302,9 +299,9 @@ def _report(
         numerics=numerics.name,
         inputs_tried=len(runs),
         tensors=tensors_of(graph, target.program, {d.tensor for d in wrong}),
-        cycles=whole.cycles,
+        cycles=sum(each.cycles for each in spent),
         cycles_error_pct=timing.error_pct,
-        instructions=whole.instructions,
+        instructions=sum(each.instructions for each in spent),
         macs=graph.macs,
         nj_per_cycle=board.nj_per_cycle,
         sram=sram,
@@ -323,19 +320,39 @@ def tensors_of(graph: Graph, program: Program, wrong: set[int]) -> Tensors:
     return Tensors(len(compared), len(computed), len(wrong), gone)
 
 
-def _layers(target: Target, spans: Sequence[object], wrong: Sequence[Difference]) -> Iterator[Layer]:
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one turn took."""
+
+    cycles: int
+    instructions: int
+
+
+def _spent(timing: Timing, target: Target, counts: Sequence[Counts]) -> Iterator[Spent]:
+    """Per turn, from its entry to the next one's; the first has the way there too, so that all sum to the total.
+
+    Units are summed before they become whole cycles: the turns' cycles differ from the total by nothing.
+    """
+    units = 0
+    for n, after in enumerate(counts[1:]):
+        span = after - counts[n] if n else after
+        before, units = units, units + int(timing.observe(target.machine, span).units.sum())
+        yield Spent(units // UNITS - before // UNITS, span.instructions)
+
+
+def _layers(target: Target, spent: Sequence[Spent], wrong: Sequence[Difference]) -> Iterator[Layer]:
     """One row per node, its turns added up."""
     graph = target.program.graph
     for node in dict.fromkeys(turn.step.node for turn in target.turns):
-        mine = [span for turn, span in zip(target.turns, spans, strict=True) if turn.step.node == node]
+        mine = [each for turn, each in zip(target.turns, spent, strict=True) if turn.step.node == node]
         n = graph.nodes[node]
         call = graph.call(n)
         yield Layer(
             name=n.name or n.operator.name,
             op=n.operator.name,
             macs=n.operator.macs(call),
-            cycles=sum(span.cycles for span in mine),  # type: ignore[attr-defined]
-            instructions=sum(span.instructions for span in mine),  # type: ignore[attr-defined]
+            cycles=sum(each.cycles for each in mine),
+            instructions=sum(each.instructions for each in mine),
             output="x".join(map(str, call.y.shape)),
             mismatches=sum(d.count for d in wrong if d.tensor in n.outputs),
         )

@@ -1,18 +1,18 @@
 """Every exception of the project, as one tree.
 
-    RefsimError
-    ├── InputError            what the user gave cannot be used: one sentence, exit status 2
-    │   ├── UsageError        a flag or its value
-    │   ├── ModelError        a model file that is damaged or not a model
-    │   ├── UnsupportedError  a valid model that asks for what refsim does not have
-    │   ├── BoardError        an unknown or unusable board
-    │   ├── ImageError        a firmware image that cannot be run
-    │   ├── ToolchainError    no compiler, or one that failed
-    │   └── OutputError       a result that cannot be written
-    ├── Fault                 emulated code did what the hardware would not allow: exit status 1
-    └── VerificationError     a Graph, Plan or Program breaks its own rules: a bug, exit status 3
-        ├── GraphError
-        └── PlanError
+RefsimError
+├── InputError            what the user gave cannot be used: one sentence, exit status 2
+│   ├── UsageError        a flag or its value
+│   ├── ModelError        a model file that is damaged or not a model
+│   ├── UnsupportedError  a valid model that asks for what refsim does not have
+│   ├── BoardError        an unknown or unusable board
+│   ├── ImageError        a firmware image that cannot be run
+│   ├── ToolchainError    no compiler, or one that failed
+│   └── OutputError       a result that cannot be written
+├── Fault                 emulated code did what the hardware would not allow: exit status 1
+└── VerificationError     a Graph, Plan or Program breaks its own rules: a bug, exit status 3
+    ├── GraphError
+    └── PlanError
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Literal
 from refsim.errors import UsageError
 
 Requantize = Literal["two-roundings", "exact"]
+Precision = Literal["float32", "float64"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +24,30 @@ class Numerics:
         "two-roundings": doubling high multiply rounded half up, then division by a power of two rounded half away
         from zero. "exact": the accumulator times the real multiplier in float64, rounded once, half away from zero.
     fc_requantize: the same for FULLY_CONNECTED.
+    mul_precision: type in which MUL multiplies the input scales and divides by the output scale.
+    relu_precision: type in which RELU and RELU6 divide the input scale by the output scale.
+    relu6_rescales: whether RELU6 moves values from the input's quantisation to the output's. False: it copies the
+        bytes, clamped to 0 and 6 of the input's quantisation, whatever the output's is.
     """
 
     name: str
     oracle: str
     requantize: Requantize = "two-roundings"
     fc_requantize: Requantize = "two-roundings"
+    mul_precision: Precision = "float64"
+    relu_precision: Precision = "float64"
+    relu6_rescales: bool = False
 
 
 TFLM = Numerics("tflm", "tflite-micro==0.dev20261023182759")
-LITERT = Numerics("litert", "ai-edge-litert==2.3.0, OpResolverType.BUILTIN_REF", fc_requantize="exact")
+LITERT = Numerics(
+    "litert",
+    "ai-edge-litert==2.3.0, OpResolverType.BUILTIN_REF",
+    fc_requantize="exact",
+    mul_precision="float32",
+    relu_precision="float32",
+    relu6_rescales=True,
+)
 
 NUMERICS: Mapping[str, Numerics] = {rules.name: rules for rules in (TFLM, LITERT)}
 

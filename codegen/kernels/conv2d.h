@@ -1,0 +1,217 @@
+/* CONV_2D, int8. Two pixels at a time are gathered into scratch as int16 (padding filled with x's zero point, which is
+ * folded into the bias) and multiplied with all output channels, two at a time. */
+#ifndef RS_CONV2D_H
+#define RS_CONV2D_H
+
+#include "rs_dot.h"
+#include "rs_requantize.h"
+#include "rs_widen.h"
+
+struct rs_conv2d {
+    struct rs_view x;       /* int8 [images * in_h][in_w][in_c] */
+    struct rs_view y;       /* int8 [images * out_h][out_w][out_c] */
+    const int16_t *w;       /* paired: [ceil(out_c / 2)][depth] as rs_dot.h wants it */
+    const int8_t *w_single; /* not paired: [out_c][depth], each four in the order 0 2 1 3 */
+    const int32_t *channel; /* [out_c][3], see rs_requantize.h */
+    int32_t paired;         /* which of the two layouts of weights */
+    int32_t images, in_h, in_w, in_c, out_h, out_w, out_c;
+    int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+    int32_t depth; /* kernel_h * kernel_w * in_c, rounded up to a multiple of 4; more weights are 0 */
+    int32_t fast;  /* see rs_requantize.h */
+    int32_t x_zero, y_zero, low, high;
+    int8_t *scratch; /* int16 [depth / 4][2][4], then, when in_c is no multiple of 4, int8 [depth] */
+};
+
+/* Where the next output pixel is. */
+struct rs_conv2d_at {
+    int32_t row;       /* of y, counted over the images */
+    int32_t image_row; /* of x: where the image begins */
+    int32_t oy, ox;
+};
+
+RS_INLINE struct rs_conv2d_at rs_conv2d_first(const struct rs_conv2d p, int32_t row)
+{
+    struct rs_conv2d_at at = {row, 0, row, 0};
+    while (p.images > 1 && at.oy >= p.out_h) {
+        at.oy -= p.out_h;
+        at.image_row += p.in_h;
+    }
+    return at;
+}
+
+RS_INLINE struct rs_conv2d_at rs_conv2d_next(const struct rs_conv2d p, struct rs_conv2d_at at)
+{
+    if (++at.ox == p.out_w) {
+        at.ox = 0;
+        ++at.row;
+        ++at.oy;
+        if (p.images > 1 && at.oy == p.out_h) {
+            at.oy = 0;
+            at.image_row += p.in_h;
+        }
+    }
+    return at;
+}
+
+/* Taps [begin, end) of `run` adjacent ones from column ix lie inside the image. */
+struct rs_conv2d_taps {
+    int32_t begin, end;
+};
+
+RS_INLINE struct rs_conv2d_taps rs_conv2d_inside(const struct rs_conv2d p, int32_t ix, int32_t run)
+{
+    struct rs_conv2d_taps taps;
+    taps.begin = rs_clamp(-ix, 0, run);
+    taps.end = rs_clamp(p.in_w - ix, taps.begin, run);
+    return taps;
+}
+
+RS_INLINE int rs_conv2d_quads(const struct rs_conv2d p)
+{
+    return (p.in_c & 3) == 0;
+}
+
+/* One kernel row to `to` (int16 by fours, or bytes), `row` being null where the row is padding. */
+RS_INLINE void *rs_conv2d_gather_row(const struct rs_conv2d p, void *to, const int8_t *row, int32_t ix)
+{
+    const int32_t runs = p.dilation_w == 1 ? 1 : p.kernel_w, run = p.dilation_w == 1 ? p.kernel_w : 1;
+    const int32_t quads = p.in_c / 4;
+    int32_t i;
+    for (i = 0; i < runs; ++i, ix += p.dilation_w) {
+        struct rs_conv2d_taps taps = {run, run};
+        const int8_t *from = row;
+        if (row) {
+            taps = rs_conv2d_inside(p, ix, run);
+            from = row + (ix + taps.begin) * p.in_c;
+        }
+        if (rs_conv2d_quads(p)) {
+            to = rs_widen_fill(to, p.x_zero, taps.begin * quads);
+            to = rs_widen(to, from, (taps.end - taps.begin) * quads);
+            to = rs_widen_fill(to, p.x_zero, (run - taps.end) * quads);
+        } else {
+            to = rs_append_fill(to, p.x_zero, taps.begin * p.in_c);
+            to = rs_append(to, from, (taps.end - taps.begin) * p.in_c);
+            to = rs_append_fill(to, p.x_zero, (run - taps.end) * p.in_c);
+        }
+    }
+    return to;
+}
+
+/* The window of one output pixel to `slot` 0 or 1 of the scratch. */
+RS_INLINE void rs_conv2d_gather(const struct rs_conv2d p, const struct rs_conv2d_at at, int32_t slot)
+{
+    int16_t *const wide = (int16_t *)(void *)p.scratch + 4 * slot;
+    int8_t *const bytes = p.scratch + 4 * p.depth;
+    void *to = rs_conv2d_quads(p) ? (void *)wide : (void *)bytes;
+    int32_t iy = at.oy * p.stride_h - p.pad_top, ky;
+    const int32_t ix = at.ox * p.stride_w - p.pad_left;
+    for (ky = 0; ky < p.kernel_h; ++ky, iy += p.dilation_h) {
+        const int inside = iy >= 0 && iy < p.in_h;
+        to = rs_conv2d_gather_row(p, to, inside ? rs_row(p.x, at.image_row + iy) : 0, ix);
+    }
+    if (!rs_conv2d_quads(p)) {
+        rs_append_fill(to, 0, p.depth - p.kernel_h * p.kernel_w * p.in_c);
+        rs_widen(wide, bytes, p.depth / 4);
+    }
+}
+
+RS_INLINE void rs_conv2d_store(const struct rs_conv2d p, const int32_t *channel, int32_t acc0, int32_t acc1, int8_t *y0,
+    int8_t *y1)
+{
+    /* y0 == y1 where one pixel is left: the first comes last. */
+    *y1 = (int8_t)rs_requantize(acc1, channel[1], channel[2], p.fast, p.y_zero, p.low, p.high);
+    *y0 = (int8_t)rs_requantize(acc0, channel[1], channel[2], p.fast, p.y_zero, p.low, p.high);
+}
+
+RS_INLINE void rs_conv2d_paired(const struct rs_conv2d p, int8_t *y0, int8_t *y1)
+{
+    const int16_t *const x = (const int16_t *)(const void *)p.scratch;
+    const int32_t *channel = p.channel;
+    const int16_t *w = p.w;
+    int32_t left = p.out_c;
+    for (; left >= 2; left -= 2, w += p.depth, channel += 6, y0 += 2, y1 += 2) {
+        const struct rs_dot d = rs_dot_2x2(x, w, p.depth / 4, channel[0]);
+        rs_conv2d_store(p, channel, d.first0, d.first1, y0, y1);
+        rs_conv2d_store(p, channel + 3, rs_dot_second(d.both0, d.first0, channel[3]),
+            rs_dot_second(d.both1, d.first1, channel[3]), y0 + 1, y1 + 1);
+    }
+    if (p.out_c & 1) {
+        const struct rs_dot d = rs_dot_2x2(x, w, p.depth / 4, channel[0]);
+        rs_conv2d_store(p, channel, d.first0, d.first1, y0, y1);
+    }
+}
+
+/* Weights that do not pair (-128 beside a negative one, or sums of more than 24 bits): plain, one channel at a time. */
+RS_INLINE void rs_conv2d_single(const struct rs_conv2d p, int8_t *y0, int8_t *y1)
+{
+    const int32_t *channel = p.channel;
+    const int8_t *w = p.w_single;
+    int32_t c, k;
+    for (c = 0; c < p.out_c; ++c, w += p.depth, channel += 3) {
+        const int16_t *x = (const int16_t *)(const void *)p.scratch;
+        uint32_t acc0 = (uint32_t)channel[0], acc1 = acc0;
+        for (k = 0; k < p.depth; ++k, x += (k & 3) ? 1 : 5) {
+            acc0 += (uint32_t)(x[0] * w[k]);
+            acc1 += (uint32_t)(x[4] * w[k]);
+        }
+        rs_conv2d_store(p, channel, (int32_t)acc0, (int32_t)acc1, y0 + c, y1 + c);
+    }
+}
+
+RS_INLINE void rs_conv2d_pixels(const struct rs_conv2d p, int8_t *y0, int8_t *y1)
+{
+    if (p.paired) {
+        rs_conv2d_paired(p, y0, y1);
+    } else {
+        rs_conv2d_single(p, y0, y1);
+    }
+}
+
+/* 1x1, stride 1, no padding, in_c a multiple of 4: `pixels` of x in a row, to y. */
+RS_INLINE void rs_conv2d_pointwise(const struct rs_conv2d p, const int8_t *x, int8_t *y, int32_t pixels)
+{
+    int16_t *const wide = (int16_t *)(void *)p.scratch;
+    for (; pixels > 0; pixels -= 2, x += 2 * p.in_c, y += 2 * p.out_c) {
+        const int32_t second = pixels > 1;
+        rs_widen(wide, x, p.depth / 4);
+        rs_widen(wide + 4, second ? x + p.in_c : x, p.depth / 4);
+        rs_conv2d_pixels(p, y, second ? y + p.out_c : y);
+    }
+}
+
+RS_INLINE void rs_conv2d_windows(const struct rs_conv2d p, int32_t row_begin, int32_t row_end)
+{
+    struct rs_conv2d_at at = rs_conv2d_first(p, row_begin);
+    while (at.row < row_end) {
+        int8_t *y[2];
+        int32_t slot;
+        for (slot = 0; slot < 2; ++slot) {
+            const struct rs_conv2d_at next = rs_conv2d_next(p, at);
+            rs_conv2d_gather(p, at, slot);
+            y[slot] = rs_row(p.y, at.row) + at.ox * p.out_c;
+            if (slot == 1 || next.row < row_end) { /* the last pixel, when single, fills both slots */
+                at = next;
+            }
+        }
+        rs_conv2d_pixels(p, y[0], y[1]);
+    }
+}
+
+RS_INLINE void rs_conv2d(const struct rs_conv2d p, int32_t row_begin, int32_t row_end)
+{
+    const int32_t x_row = p.in_w * p.in_c, y_row = p.out_w * p.out_c;
+    const int dense = p.x.row_stride == x_row && p.y.row_stride == y_row && p.x.ring_rows + p.y.ring_rows == 0;
+    const int plain = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && p.in_w == p.out_w;
+    int32_t row;
+    if (!plain || !rs_conv2d_quads(p) || p.in_h != p.out_h) {
+        rs_conv2d_windows(p, row_begin, row_end);
+    } else if (dense) {
+        rs_conv2d_pointwise(p, rs_row(p.x, row_begin), rs_row(p.y, row_begin), (row_end - row_begin) * p.out_w);
+    } else {
+        for (row = row_begin; row < row_end; ++row) {
+            rs_conv2d_pointwise(p, rs_row(p.x, row), rs_row(p.y, row), p.out_w);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* Dot products of two pixels with two output channels.
+ *
+ * x: int16 [k/4][2 pixels][4], each four values in the order 0 2 1 3 (what SXTB16 of a word of int8 gives).
+ * w: int16 [k/2][2], in the order of x; a half holds both channels' weights: 256 * second + first.
+ * SMLAD with such halves sums v = 256 * second + first; the low bytes, extended, sum `first` alone. So the second
+ * channel is (v - first) / 256, exact while it stays within 24 bits, and its weights need no unpacking. */
+#ifndef RS_DOT_H
+#define RS_DOT_H
+
+#include "rs_simd.h"
+
+struct rs_dot {
+    int32_t both0, both1;   /* 256 * second + first, of pixel 0 and 1, modulo 2^32 */
+    int32_t first0, first1; /* the first channel */
+};
+
+#if RS_DSP_NATIVE
+
+#define RS_DOT_STEP                                                                                                    \
+    "ldmia %[x]!, {r0, r1, r2, r3}\n\t"                                                                                \
+    "ldrd r4, r5, [%[w]], #8\n\t"                                                                                      \
+    "smlad %[b0], r0, r4, %[b0]\n\t"                                                                                   \
+    "smlad %[b1], r2, r4, %[b1]\n\t"                                                                                   \
+    "sxtb16 r4, r4\n\t"                                                                                                \
+    "smlad %[b0], r1, r5, %[b0]\n\t"                                                                                   \
+    "smlad %[b1], r3, r5, %[b1]\n\t"                                                                                   \
+    "sxtb16 r5, r5\n\t"                                                                                                \
+    "smlad %[f0], r0, r4, %[f0]\n\t"                                                                                   \
+    "smlad %[f1], r2, r4, %[f1]\n\t"                                                                                   \
+    "smlad %[f0], r1, r5, %[f0]\n\t"                                                                                   \
+    "smlad %[f1], r3, r5, %[f1]\n\t"
+#define RS_DOT_REGISTERS                                                                                               \
+    [x] "+r"(x), [w] "+r"(w), [b0] "+r"(d.both0), [b1] "+r"(d.both1), [f0] "+r"(d.first0), [f1] "+r"(d.first1)
+#define RS_DOT_CLOBBERS "r0", "r1", "r2", "r3", "r4", "r5", "cc", "memory"
+
+/* `steps` literal: four values of k each. */
+RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)
+{
+    struct rs_dot d = {bias, bias, bias, bias};
+    if (steps & 1) {
+        __asm__ volatile(RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
+    }
+    if (steps & 2) {
+        __asm__ volatile(RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
+    }
+    if (steps >= 8) {
+        const int16_t *end = x + 8 * (steps & ~3);
+        __asm__ volatile("1:\n\t" RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP "cmp %[x], %[end]\n\tbne 1b"
+                         : RS_DOT_REGISTERS
+                         : [end] "r"(end)
+                         : RS_DOT_CLOBBERS);
+    } else if (steps >= 4) {
+        __asm__ volatile(RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
+    }
+    return d;
+}
+
+#undef RS_DOT_STEP
+#undef RS_DOT_REGISTERS
+#undef RS_DOT_CLOBBERS
+
+#else
+
+RS_INLINE void rs_dot_add(int32_t *sum, int32_t a, int32_t b)
+{
+    *sum = (int32_t)((uint32_t)*sum + (uint32_t)(a * b));
+}
+
+RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)
+{
+    struct rs_dot d = {bias, bias, bias, bias};
+    int32_t i;
+    for (; steps > 0; --steps, x += 8, w += 4) {
+        for (i = 0; i < 4; ++i) {
+            const int32_t both = w[i], first = (int8_t)w[i];
+            rs_dot_add(&d.both0, x[i], both);
+            rs_dot_add(&d.both1, x[4 + i], both);
+            rs_dot_add(&d.first0, x[i], first);
+            rs_dot_add(&d.first1, x[4 + i], first);
+        }
+    }
+    return d;
+}
+
+#endif
+
+/* The second channel's sum, its bias added. */
+RS_INLINE int32_t rs_dot_second(int32_t both, int32_t first, int32_t bias)
+{
+    return bias + ((int32_t)((uint32_t)both - (uint32_t)first) >> 8);
+}
+
+#endif

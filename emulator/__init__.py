@@ -1,0 +1,1 @@
+"""Runs generated code and firmware images on an emulated Cortex-M: answers, cycles, faults."""

@@ -1,0 +1,342 @@
+"""A board's processor and memory over Unicorn: it runs code and names faults. Functional only; timing observes it.
+
+    machine = Machine(boards.find("nucleo-l4r5zi"), image.load("model.elf"))
+    machine.write(address, data)
+    result = machine.call(machine.image.address("model_run"), (arena,), stops={0x0800_1234}, on_stop=compare)
+    machine.read(address, 16), machine.stack_used, machine.instructions
+    before = machine.counts(); ...; costs = Timing(board.core).observe(machine, machine.counts() - before)
+    machine.check_instructions()  # a Fault when an executed instruction is not in the board's core
+
+Flash and SRAM of the board are mapped, nothing else: an access elsewhere is a Fault, one sentence long.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from unicorn import arm_const as arm, unicorn_const as uc
+from unicorn.unicorn_py3.unicorn import Uc, UcError
+
+from emulator import hooks, instructions
+from emulator.image import Image
+from refsim.boards import Board, Region
+from refsim.errors import Fault, ImageError
+
+PAGE = 1024  # Unicorn maps multiples of this
+SLICE = 1 << 18  # blocks between two returns to Python, where a pending Ctrl-C is raised: about 10 ms
+NEVER = 0xFFFF_FFFE  # an `until` that no code reaches
+PAINT = 0xA5
+GUARD = 64 * PAGE  # unmapped bytes on both sides of the machine's own stack
+DEFAULT_STACK = 64 * PAGE
+DEFAULT_LIMIT = 20_000_000_000
+
+MODELS = {
+    "cortex-m0plus": arm.UC_CPU_ARM_CORTEX_M0,
+    "cortex-m3": arm.UC_CPU_ARM_CORTEX_M3,
+    "cortex-m4": arm.UC_CPU_ARM_CORTEX_M4,
+    "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7,
+    "cortex-m33": arm.UC_CPU_ARM_CORTEX_M33,
+}
+
+ACCESSES = {
+    uc.UC_MEM_READ_UNMAPPED: "read",
+    uc.UC_MEM_WRITE_UNMAPPED: "write",
+    uc.UC_MEM_FETCH_UNMAPPED: "instruction fetch",
+    uc.UC_MEM_READ_PROT: "read",
+    uc.UC_MEM_WRITE_PROT: "write",
+    uc.UC_MEM_FETCH_PROT: "instruction fetch",
+}
+EXCEPTIONS = {  # QEMU's EXCP_*
+    2: "a supervisor call (SVC)",
+    4: "an unaligned access, which this core traps,",
+    7: "a breakpoint (BKPT)",
+    8: "an exception return",
+    17: "a floating-point instruction, which this core lacks,",
+    22: "an unaligned access, which this core traps,",
+}
+HINTS = {b"\x10\xbf", b"\x20\xbf", b"\x30\xbf"}  # YIELD, WFE, WFI: Unicorn refuses or stops, the core goes on
+ARGUMENTS = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3)
+THUMB_BIT = 1 << 5  # of the CPSR
+
+
+class LimitReached(Fault):
+    """The instructions that a call may execute ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """An access that Unicorn refused."""
+
+    kind: int
+    address: int
+    size: int
+
+
+class Machine:
+    """One processor with its memory. Not to be shared between threads.
+
+    `memory` replaces the mapped regions (default: the board's flash and SRAM).
+    """
+
+    regions: tuple[Region, ...] = ()  # what is mapped, by address
+
+    def __init__(self, board: Board, image: Image | None = None, *, memory: Sequence[Region] | None = None) -> None:
+        self.board = board
+        self.image = image or Image("nothing", ())
+        self._host: dict[Region, NDArray[np.uint8]] = {}
+        self._engine: Any = Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
+        self._engine.ctl_set_cpu_model(MODELS[board.core.name])
+        self._stack: Region | None = None
+        self._refused: _Access | None = None
+        self._interrupt: int | None = None
+        for region in (board.flash, board.sram) if memory is None else memory:
+            self._map(region, uc.UC_PROT_EXEC)
+        landing = self._hole(Region("landing", 0x1F80_0000, PAGE, False, ""))
+        self._map(landing, uc.UC_PROT_EXEC)
+        self._landing = landing.base  # where calls return to
+        self._counter = hooks.Counter(self._engine, [(r.base, self._host[r]) for r in self.regions])
+        self._engine.hook_add(uc.UC_HOOK_MEM_INVALID, self._on_refused)
+        self._engine.hook_add(uc.UC_HOOK_INTR, self._on_interrupt)
+        if image is not None:
+            self.load(image)
+
+    def map(self, region: Region) -> None:
+        """Add zeroed memory for data; code cannot run there. Raises ValueError when it overlaps what is mapped."""
+        self._map(region, 0)
+
+    def _map(self, region: Region, rights: int) -> None:
+        for other in self.regions:
+            if region.base < other.end and other.base < region.end:
+                raise ValueError(f"region '{region.name}' overlaps '{other.name}'")
+        host = np.zeros(region.size, np.uint8)
+        rights |= uc.UC_PROT_READ | (uc.UC_PROT_WRITE if region.writable else 0)
+        self._engine.mem_map_ptr(region.base, region.size, rights, ctypes.c_void_p(host.ctypes.data))
+        self._host[region] = host
+        self.regions = tuple(sorted((*self.regions, region), key=lambda r: r.base))
+
+    def _hole(self, region: Region) -> Region:
+        """`region`, moved down until unmapped memory lies on both sides."""
+        while near := [r for r in self.regions if region.base - GUARD < r.end and r.base < region.end + GUARD]:
+            region = replace(region, base=min(r.base for r in near) - GUARD - region.size)
+        return region
+
+    def map_zeros(self, base: int, size: int) -> None:
+        """Add addresses that read as zero and ignore writes, as peripherals that nothing models."""
+        hooks.map_zeros(self._engine, base, size)
+
+    def load(self, image: Image) -> None:
+        """Write an image's segments where they run and where a programmer puts them. Raises ImageError."""
+        self.image = image
+        for segment in image.segments:
+            for address in {segment.address, segment.load_address}:
+                size = segment.size if address == segment.address else len(segment.data)
+                if size and self._holding(address, size) is None:
+                    have = ", ".join(f"{r.name} {r.base:#010x}-{r.end:#010x}" for r in self.regions if r.source)
+                    raise ImageError(
+                        f"image '{image.name}' puts {size} bytes at {address:#010x}, outside the memory of "
+                        f"{self.board.name} ({have}): check the board and the base address"
+                    )
+                self.write(address, segment.data.ljust(size, b"\0"))
+
+    def _holding(self, address: int, size: int) -> Region | None:
+        return next((r for r in self.regions if r.base <= address and address + size <= r.end), None)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of mapped memory. Raises Fault where nothing is mapped."""
+        region = self._holding(address, size)
+        if region is None:
+            raise Fault(f"reading {size} bytes at {address:#010x} leaves the mapped memory: {self._nearest(address)}")
+        return self._host[region][address - region.base :][:size].tobytes()
+
+    def write(self, address: int, data: bytes) -> None:
+        """Put bytes into mapped memory, flash included. Raises Fault where nothing is mapped."""
+        if self._holding(address, len(data)) is None:
+            raise Fault(
+                f"writing {len(data)} bytes at {address:#010x} leaves the mapped memory: {self._nearest(address)}"
+            )
+        if data:
+            self._engine.mem_write(address, bytes(data))  # by Unicorn: it forgets translated code there
+
+    def use_stack(self, base: int, size: int) -> None:
+        """The full-descending stack of later calls, [base, base + size); mapped unless it lies in mapped memory."""
+        self._stack = Region("stack", base, size, True, "")
+        if self._holding(base, size) is None:
+            self.map(self._stack)
+
+    def call(
+        self,
+        function: int,
+        args: Sequence[int] = (),
+        *,
+        stops: Collection[int] = (),
+        on_stop: Callable[[int], None] | None = None,
+        max_instructions: int = DEFAULT_LIMIT,
+    ) -> int:
+        """Call a function by the AAPCS and return r0. `args` are 32-bit words; from the fifth they go on the stack.
+
+        Before the instruction at each of `stops` runs, `on_stop(address)` is called; a stop works where a block
+        begins: at a function's entry, a branch target, or the instruction after a call.
+        Raises Fault, and KeyboardInterrupt within some milliseconds of Ctrl-C.
+        """
+        if self._stack is None:
+            free = self._hole(Region("stack", 0x3FF0_0000, DEFAULT_STACK, True, ""))
+            self.use_stack(free.base, free.size)
+        assert self._stack is not None
+        self._paint(self._stack)
+        sp = self._push(self._stack.end & ~7, args[4:])
+        for register, value in zip(ARGUMENTS, args, strict=False):
+            self._engine.reg_write(register, value & 0xFFFF_FFFF)
+        self._engine.reg_write(arm.UC_ARM_REG_SP, sp)
+        self._engine.reg_write(arm.UC_ARM_REG_LR, self._landing | 1)
+        self.run(function, {*stops, self._landing}, self._landing, on_stop, max_instructions)
+        return int(self._engine.reg_read(arm.UC_ARM_REG_R0))
+
+    def boot(self, sp: int, pc: int, max_instructions: int) -> None:
+        """Run from reset, as a rule until the instructions run out. Raises LimitReached then, Fault for the rest."""
+        self._engine.reg_write(arm.UC_ARM_REG_SP, sp)
+        self._engine.reg_write(arm.UC_ARM_REG_LR, 0xFFFF_FFFF)  # its value at reset [ARMv7-M ARM, B1.5.5]
+        self.run(pc, (), None, None, max_instructions)
+
+    def run(
+        self,
+        pc: int,
+        stops: Collection[int],
+        last: int | None,
+        on_stop: Callable[[int], None] | None = None,
+        max_instructions: int = DEFAULT_LIMIT,
+    ) -> None:
+        """Execute from `pc` until the stop `last` is reached. Raises Fault; also when the instructions run out."""
+        counter = self._counter
+        counter.flag({address & ~1 for address in stops})
+        counter.begin(max_instructions)
+        over = False
+        while True:
+            over = self._step(pc, over)
+            reason, at = counter.reason
+            pc = int(self._engine.reg_read(arm.UC_ARM_REG_PC))
+            if reason == hooks.STOPPED:
+                if at == last:
+                    return
+                if on_stop is not None:
+                    on_stop(at)
+                over = True
+            elif reason in FAULTS:
+                kind = LimitReached if reason == hooks.LIMITED else Fault
+                raise kind(FAULTS[reason].format(limit=max_instructions, where=self._where(pc)))
+
+    def _step(self, pc: int, over: bool) -> bool:
+        """Run until something stops the engine. Returns whether the next block is to be run without its stop."""
+        self._refused = self._interrupt = None
+        self._counter.resume(SLICE, over=over)
+        try:
+            self._engine.emu_start(pc | 1, NEVER)
+        except UcError as error:
+            if not self._is_hint():
+                raise Fault(self._explain(error)) from None
+            return False
+        if self._interrupt is not None:
+            what = EXCEPTIONS.get(self._interrupt, f"exception {self._interrupt}")
+            raise Fault(f"{what} {self._where(self._pc)}")
+        return self._counter.reason[0] == hooks.SLICED
+
+    @property
+    def _pc(self) -> int:
+        return int(self._engine.reg_read(arm.UC_ARM_REG_PC))
+
+    def _is_hint(self) -> bool:
+        before = self._holding(self._pc - 2, 2)
+        return before is not None and self.read(self._pc - 2, 2) in HINTS
+
+    def _push(self, sp: int, words: Sequence[int]) -> int:
+        sp -= (4 * len(words) + 7) & ~7
+        self.write(sp, np.array([w & 0xFFFF_FFFF for w in words], "<u4").tobytes())
+        return sp
+
+    def _bytes_of(self, part: Region) -> NDArray[np.uint8]:
+        region = self._holding(part.base, part.size)
+        assert region is not None
+        return self._host[region][part.base - region.base :][: part.size]
+
+    def _paint(self, stack: Region) -> None:
+        self._bytes_of(stack)[:] = PAINT
+
+    @property
+    def stack_used(self) -> int:
+        """Bytes of stack that the last call wrote to, from the top to the lowest one (high-water mark)."""
+        if self._stack is None:
+            return 0
+        touched = np.flatnonzero(self._bytes_of(self._stack) != PAINT)
+        return self._stack.size - int(touched[0]) if touched.size else 0
+
+    @property
+    def instructions(self) -> int:
+        """Instructions executed so far, those that an IT block skips included."""
+        return self._counter.instructions
+
+    def counts(self) -> hooks.Counts:
+        """Executions of each block so far."""
+        return self._counter.snapshot()
+
+    def check_instructions(self) -> None:
+        """Raise Fault when an executed instruction is not in the board's core, which Unicorn would not notice."""
+        for address, data in self.executed():
+            if missing := instructions.unknown(self.board.core, address, data):
+                raise Fault(
+                    f"'{missing.text}' {self._where(missing.address)} is not in {self.board.core.name}: {missing.why}"
+                )
+
+    def executed(self) -> list[tuple[int, bytes]]:
+        """Address and code of every block that ran."""
+        counts = self.counts()
+        ran = np.flatnonzero(counts.count)
+        return [(int(counts.start[i]), self.read(int(counts.start[i]), int(counts.size[i]))) for i in ran]
+
+    def _on_refused(self, engine: Any, kind: int, address: int, size: int, value: int, data: Any) -> bool:
+        self._refused = _Access(kind, address, size)
+        return False
+
+    def _on_interrupt(self, engine: Any, number: int, data: Any) -> None:
+        self._interrupt = number
+        engine.emu_stop()
+
+    def _where(self, pc: int) -> str:
+        function = self.image.function_at(pc)
+        inside = f"in {function.name}+{pc - function.address:#x}, " if function else ""
+        return f"{inside}at pc {pc:#010x}"
+
+    def _nearest(self, address: int) -> str:
+        """The mapped region closest to an address, in words."""
+
+        def distance(r: Region) -> int:
+            return max(r.base - address, address - r.end + 1, 0)
+
+        near = min(self.regions, key=distance)
+        side = "before" if address < near.base else "after"
+        return f"it lies {distance(near)} bytes {side} {near.name} ({near.base:#010x} to {near.end:#010x})"
+
+    def _explain(self, error: UcError) -> str:
+        refused, pc = self._refused, self._pc
+        if refused is None:
+            if not self._engine.reg_read(arm.UC_ARM_REG_CPSR) & THUMB_BIT:
+                return f"a branch to {pc:#010x} without the Thumb bit, {self._where(self._counter.last)}"
+            return f"an undefined instruction {self._where(pc)}"
+        kind, at = ACCESSES[refused.kind], refused.address
+        where = self._where(self._counter.last if "fetch" in kind else pc)
+        what = f"{kind} of {refused.size} bytes at {at:#010x} {where}"
+        region = self._holding(at, 1)
+        if region is not None:
+            return f"{what}: {region.name} cannot be {'executed' if 'fetch' in kind else 'written'}"
+        if self._stack is not None and self._stack.base - GUARD <= at < self._stack.base:
+            return f"stack overflow: {what}, {self._stack.base - at} bytes below the stack of {self._stack.size} bytes"
+        return f"{what}: {self._nearest(at)}"
+
+
+FAULTS = {
+    hooks.LIMITED: "more than {limit} instructions ran, the last {where}: an endless loop, or raise the limit",
+    hooks.CROWDED: f"code outside flash and SRAM, or more than {hooks.CAPACITY} blocks of code, {{where}}",
+}

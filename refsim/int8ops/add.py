@@ -1,0 +1,77 @@
+"""ADD, int8: both operands are brought to a common scale with 20 fractional bits, added, and requantised.
+
+Source: tensorflow/lite/kernels/internal/reference/add.h and kernels/add.cc (multipliers in double). No numerics in use
+changes this arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from refsim.errors import UnsupportedError
+from refsim.graph import Array, Call, KernelCall, Tensor
+from refsim.int8ops.elementwise import ElementwiseOperator, operands, placement
+from refsim.int8ops.fixedpoint import Int64, activation_bounds, multiply, quantize_multiplier
+from refsim.int8ops.numerics import Numerics
+
+LEFT_SHIFT = 20
+Multiplier = tuple[int, int]
+
+
+def multipliers(a: Tensor, b: Tensor, y: Tensor) -> tuple[Multiplier, Multiplier, Multiplier]:
+    """(multiplier, shift) of both inputs and of the output."""
+    twice_max = 2.0 * max(a.scale, b.scale)
+    reals = a.scale / twice_max, b.scale / twice_max, twice_max / ((1 << LEFT_SHIFT) * y.scale)
+    first, second, output = map(quantize_multiplier, reals)
+    return first, second, output
+
+
+class Add(ElementwiseOperator):
+    name = "add"
+    tflite = "ADD"
+
+    def check(self, call: Call) -> None:
+        super().check(call)
+        a, b, _ = operands(call)
+        if 2.0 * max(a.scale, b.scale) >= (1 << LEFT_SHIFT) * call.y.scale:
+            raise UnsupportedError(
+                f"ADD: '{call.y.name}' has a scale 2**19 times smaller than its inputs, which overflows"
+            )
+
+    def reference(self, call: Call, values: Sequence[Array | None], numerics: Numerics) -> tuple[Array, ...]:
+        a, b = call.inputs
+        assert a is not None and b is not None
+        first, second, output = multipliers(a, b, call.y)
+        total = _scaled(values[0], a.zero_point, first) + _scaled(values[1], b.zero_point, second)
+        bounds = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
+        return (np.clip(multiply(total, *output) + call.y.zero_point, *bounds).astype(np.int8),)
+
+    def lower(self, call: Call, numerics: Numerics) -> KernelCall:
+        a, b, _ = operands(call)
+        views, literals, constants = placement(call)
+        first, second, output = multipliers(a, b, call.y)
+        low, high = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
+        arithmetic = {
+            "zero_point1": a.zero_point,
+            "multiplier1": first[0],
+            "right1": -first[1],
+            "zero_point2": b.zero_point,
+            "multiplier2": second[0],
+            "right2": -second[1],
+            "multiplier": output[0],
+            "right": -output[1],
+            "zero_point": call.y.zero_point,
+            "low": low,
+            "high": high,
+        }
+        return KernelCall("add", views, literals={**literals, **arithmetic}, constants=constants)
+
+
+def _scaled(x: Array | None, zero_point: int, multiplier: Multiplier) -> Int64:
+    assert x is not None
+    return multiply((x.astype(np.int64) - zero_point) << LEFT_SHIFT, *multiplier)
+
+
+OPERATOR = Add()

@@ -1,0 +1,129 @@
+"""FULLY_CONNECTED, int8 with int8 weights, one scale for all of them or one an output channel.
+
+y[b, n] = sum over k of (x[b, k] - zero_point) * w[n, k] + bias[n], requantised. Source:
+tensorflow/lite/kernels/internal/reference/integer_ops/fully_connected.h; the rounding is a rule of the numerics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from refsim.errors import ModelError, UnsupportedError
+from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, Tensor
+from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds, requantize
+from refsim.int8ops.numerics import Numerics
+
+
+@dataclass(frozen=True, slots=True)
+class FullyConnected:
+    """activation: TFLite's ActivationFunctionType; keep_num_dims: the output keeps the input's leading axes."""
+
+    activation: int = 0
+    keep_num_dims: bool = False
+
+
+def effective_scales(call: Call) -> Array:
+    """s_x * s_w / s_y in float64: one, or one an output channel."""
+    w = call.inputs[1]
+    assert w is not None and w.quant is not None
+    scales: Array = np.array(w.quant.scale, np.float64) * call.x.scale / call.y.scale
+    return scales
+
+
+def folded_bias(call: Call, w: Array, b: Array | None) -> Array:
+    """bias - zero_point * sum(w), so that products of raw inputs suffice. int64[N]."""
+    folded: Array = -call.x.zero_point * w.sum(axis=1, dtype=np.int64)
+    return folded if b is None else folded + b.reshape(-1)
+
+
+class FullyConnectedOperator(Operator):
+    name = "fully_connected"
+    tflite = "FULLY_CONNECTED"
+    options: ClassVar[Mapping[str, Slot]] = {
+        "activation": Slot(0, "int8"),
+        "weights_format": Slot(1, "int8"),
+        "keep_num_dims": Slot(2, "bool", False),
+    }
+
+    def attributes(self, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> Any:
+        if options["weights_format"] != 0:
+            raise UnsupportedError(f"FULLY_CONNECTED: weights format {options['weights_format']}, expected 0 (DEFAULT)")
+        if options["activation"] not in ACTIVATIONS:
+            raise UnsupportedError(f"FULLY_CONNECTED: fused activation {options['activation']}, expected 0 to 3")
+        return FullyConnected(options["activation"], bool(options["keep_num_dims"]))
+
+    def operands(self, inputs: Sequence[int]) -> tuple[int, ...]:
+        return tuple(inputs) if len(inputs) > 2 else (*inputs, -1)
+
+    def infer(self, inputs: Sequence[Tensor | None], attributes: Any) -> tuple[Shape, ...]:
+        x, w = inputs[0], inputs[1]
+        assert x is not None and w is not None
+        if len(w.shape) != 2 or w.shape[1] == 0 or x.elements % w.shape[1]:
+            raise ModelError(f"FULLY_CONNECTED: '{x.name}' {x.shape} does not fit weights '{w.name}' {w.shape}")
+        n, k = w.shape
+        if not attributes.keep_num_dims:
+            return ((x.elements // k, n),)
+        if x.shape[-1] != k:
+            raise ModelError(f"FULLY_CONNECTED: keeping the axes of '{x.name}' {x.shape} needs a last axis of {k}")
+        return ((*x.shape[:-1], n),)
+
+    def check(self, call: Call) -> None:
+        w, b = call.inputs[1], call.inputs[2]
+        assert w is not None
+        for tensor in (call.x, call.y):
+            if tensor.dtype != "int8" or tensor.quant is None or tensor.quant.per_channel:
+                raise UnsupportedError(
+                    f"FULLY_CONNECTED: '{tensor.name}' ({tensor}) has to be int8 with one scale and zero point"
+                )
+        if w.data is None or w.dtype != "int8" or w.quant is None or any(w.quant.zero_point):
+            raise UnsupportedError(f"FULLY_CONNECTED: weights '{w.name}' have to be constant int8 with zero point 0")
+        if len(w.quant.scale) not in (1, w.shape[0]) or (w.quant.per_channel and w.quant.axis != 0):
+            raise UnsupportedError(f"FULLY_CONNECTED: weights '{w.name}' need one scale, or one a row of the matrix")
+        if b is not None and (b.data is None or b.dtype != "int32" or b.elements != w.shape[0]):
+            raise UnsupportedError(f"FULLY_CONNECTED: bias '{b.name}' has to be {w.shape[0]} constant int32 values")
+        if _largest(call) >= 1 << 31:
+            raise UnsupportedError(f"FULLY_CONNECTED: sums of '{call.y.name}' can overflow 32 bits")
+
+    def reference(self, call: Call, values: Sequence[Array | None], numerics: Numerics) -> tuple[Array, ...]:
+        x, w, b = values
+        assert x is not None and w is not None
+        # Products of raw int8 sum exactly in float32 below 2**24.
+        exact = np.float32 if w.shape[1] < 1024 else np.float64
+        products = x.reshape(-1, w.shape[1]).astype(exact) @ w.T.astype(exact)
+        acc = products.astype(np.int64) + folded_bias(call, w, b)
+        bounds = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
+        y = requantize(acc, effective_scales(call), call.y.zero_point, bounds, numerics.fc_requantize)
+        return (y.reshape(call.y.shape),)
+
+    def macs(self, call: Call) -> int:
+        w = call.inputs[1]
+        assert w is not None
+        return call.x.elements * w.shape[0]
+
+    def input_rows(self, call: Call, index: int, rows: Rows) -> Rows:
+        if index != 0:
+            return super().input_rows(call, index, rows)
+        begin, end = (row * call.y.row_bytes // call.y.shape[-1] * call.x.elements // _batch(call) for row in rows)
+        return begin // call.x.row_bytes, -(-end // call.x.row_bytes)
+
+    def lower(self, call: Call, numerics: Numerics) -> KernelCall:
+        raise NotImplementedError
+
+
+def _batch(call: Call) -> int:
+    return call.y.elements // call.y.shape[-1]
+
+
+def _largest(call: Call) -> int:
+    """No accumulator exceeds this, partial sums included."""
+    w, b = call.inputs[1], call.inputs[2]
+    assert w is not None and w.data is not None
+    reach = 256 * np.abs(w.data.astype(np.int64)).sum(axis=1)
+    return int((reach if b is None or b.data is None else reach + np.abs(b.data.astype(np.int64))).max())
+
+
+OPERATOR = FullyConnectedOperator()

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codegen import toolchain
+from refsim import boards
+from refsim.errors import ToolchainError, UsageError
+
+SOURCES = {
+    "two.h": b"#define TWO 2\n",
+    "main.c": b'#include "two.h"\nint other(void);\nint entry(void);\nint entry(void) { return TWO + other(); }\n',
+    "other.c": b"int other(void);\nint other(void) { return 40; }\nint unused(void);\nint unused(void) { return 1; }\n",
+}
+BOARD = boards.find("nucleo-l4r5zi")
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache of its own for each test."""
+    monkeypatch.setattr(toolchain, "folder", lambda: tmp_path)
+    monkeypatch.setattr("codegen.cache.folder", lambda: tmp_path)
+
+
+@pytest.fixture(params=["zig", "gcc"])
+def compiler(request: pytest.FixtureRequest) -> toolchain.Toolchain:
+    found = toolchain.FINDERS[request.param]()
+    if found is None:
+        pytest.skip(f"{request.param} is not installed")
+    return found
+
+
+def build(compiler: toolchain.Toolchain, sources: dict[str, bytes] = SOURCES, core: str = "cortex-m4") -> Path:
+    return compiler.build(sources, core, toolchain.linker_script(BOARD, "entry"))
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("core", toolchain.GCC_CPU)
+def test_every_core_is_built_for_and_unused_functions_go(compiler: toolchain.Toolchain, core: str) -> None:
+    from emulator import image
+
+    elf = image.load(build(compiler, core=core))
+    assert elf.has("entry")
+    assert elf.has("other")
+    assert not elf.has("unused")
+    assert BOARD.flash.base <= elf.address("entry") < BOARD.flash.end
+
+
+@pytest.mark.toolchain
+def test_the_same_sources_give_the_same_bytes_in_any_folder(
+    compiler: toolchain.Toolchain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = build(compiler).read_bytes()
+    monkeypatch.setattr("codegen.cache.folder", lambda: tmp_path / "elsewhere")
+    assert build(compiler).read_bytes() == one
+
+
+@pytest.mark.toolchain
+def test_objects_are_kept_by_content(compiler: toolchain.Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build(compiler)
+
+    def refuse(*words: object) -> None:
+        raise AssertionError("compiled again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(toolchain.Toolchain, "_run", refuse)
+        assert build(compiler) == first
+    changed = {**SOURCES, "two.h": b"#define TWO 3\n"}
+    assert build(compiler, changed) != first
+
+
+@pytest.mark.toolchain
+def test_a_refused_source_is_one_sentence(compiler: toolchain.Toolchain) -> None:
+    with pytest.raises(ToolchainError, match=r"could not compile main\.c: .*error") as caught:
+        build(compiler, {"main.c": b"int entry(void) { return nonsense; }\n"})
+    assert "\n" not in str(caught.value)
+
+
+def test_without_a_compiler_the_error_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "FINDERS", {"zig": lambda: None, "gcc": lambda: None})
+    with pytest.raises(ToolchainError) as caught:
+        toolchain.find()
+    assert str(caught.value) == (
+        "no C compiler for Cortex-M was found: expected zig or gcc; install one: pip install 'refsim[toolchain]' (clang), "
+        "or Debian's package gcc-arm-none-eabi"
+    )
+    with pytest.raises(ToolchainError, match="^toolchain 'gcc' was not found: expected gcc; install one"):
+        toolchain.find("gcc")
+    with pytest.raises(UsageError, match="^toolchain 'icc' is not known: expected one of zig, gcc$"):
+        toolchain.find("icc")
+
+
+def test_gcc_serves_when_it_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = toolchain.Toolchain("gcc", "gcc 12", ("gcc",), ("gcc",), toolchain.GCC_CPU, {})
+    monkeypatch.setattr(toolchain, "FINDERS", {"zig": lambda: None, "gcc": lambda: alone})
+    assert toolchain.find() is alone
+
+
+def test_an_environment_variable_overrides_where_a_compiler_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFSIM_GCC", "/opt/arm/bin/gcc --sysroot='/a b'")
+    monkeypatch.setenv("REFSIM_ZIG", "python3 -m ziglang")
+    assert toolchain._gcc_command() == ("/opt/arm/bin/gcc", "--sysroot=/a b")
+    assert toolchain._zig_command() == ("python3", "-m", "ziglang")
+
+
+def test_a_command_that_does_not_exist_counts_as_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFSIM_GCC", "/nonexistent/gcc")
+    toolchain.gcc.cache_clear()
+    try:
+        assert toolchain.gcc() is None
+    finally:
+        toolchain.gcc.cache_clear()
