@@ -262,6 +262,11 @@ class Counter:
             i = _find(s, address, 0)
             s[HEADER + i * FIELDS + FLAG] = 1
 
+    def saw_code(self, address: int, size: int) -> bool:
+        """Whether a block in these bytes has run."""
+        start, length = self._blocks[:, START], self._blocks[:, SIZE]
+        return bool(((start < address + size) & (start + length > address)).any())
+
     def snapshot(self) -> Counts:
         columns = self._blocks.T.copy()
         return Counts(columns[START], columns[SIZE], columns[LENGTH], columns[COUNT], columns[FALL])

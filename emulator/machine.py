@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from unicorn import arm_const as arm, unicorn_const as uc
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 
-from emulator import hooks, instructions
+from emulator import faults, hooks, instructions
 from emulator.image import Image
 from refsim.boards import Board, Region
 from refsim.errors import Fault, ImageError
@@ -43,38 +43,9 @@ MODELS = {
     "cortex-m33": arm.UC_CPU_ARM_CORTEX_M33,
 }
 
-ACCESSES = {
-    uc.UC_MEM_READ_UNMAPPED: "read",
-    uc.UC_MEM_WRITE_UNMAPPED: "write",
-    uc.UC_MEM_FETCH_UNMAPPED: "instruction fetch",
-    uc.UC_MEM_READ_PROT: "read",
-    uc.UC_MEM_WRITE_PROT: "write",
-    uc.UC_MEM_FETCH_PROT: "instruction fetch",
-}
-EXCEPTIONS = {  # QEMU's EXCP_*
-    2: "a supervisor call (SVC)",
-    4: "an unaligned access, which this core traps,",
-    7: "a breakpoint (BKPT)",
-    8: "an exception return",
-    17: "a floating-point instruction, which this core lacks,",
-    22: "an unaligned access, which this core traps,",
-}
 HINTS = {b"\x10\xbf", b"\x20\xbf", b"\x30\xbf"}  # YIELD, WFE, WFI: Unicorn refuses or stops, the core goes on
 ARGUMENTS = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3)
 THUMB_BIT = 1 << 5  # of the CPSR
-
-
-class LimitReached(Fault):
-    """The instructions that a call may execute ran out."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Access:
-    """An access that Unicorn refused."""
-
-    kind: int
-    address: int
-    size: int
 
 
 class Machine:
@@ -92,7 +63,7 @@ class Machine:
         self._engine: Any = Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
         self._engine.ctl_set_cpu_model(MODELS[board.core.name])
         self._stack: Region | None = None
-        self._refused: _Access | None = None
+        self._refused: faults.Access | None = None
         self._interrupt: int | None = None
         for region in (board.flash, board.sram) if memory is None else memory:
             self._map(region, uc.UC_PROT_EXEC)
@@ -113,6 +84,8 @@ class Machine:
         for other in self.regions:
             if region.base < other.end and other.base < region.end:
                 raise ValueError(f"region '{region.name}' overlaps '{other.name}'")
+        if region.base % PAGE or region.size % PAGE:
+            raise ValueError(f"region '{region.name}' is not a multiple of {PAGE} bytes")
         host = np.zeros(region.size, np.uint8)
         rights |= uc.UC_PROT_READ | (uc.UC_PROT_WRITE if region.writable else 0)
         self._engine.mem_map_ptr(region.base, region.size, rights, ctypes.c_void_p(host.ctypes.data))
@@ -150,17 +123,17 @@ class Machine:
         """Bytes of mapped memory. Raises Fault where nothing is mapped."""
         region = self._holding(address, size)
         if region is None:
-            raise Fault(f"reading {size} bytes at {address:#010x} leaves the mapped memory: {self._nearest(address)}")
+            raise faults.outside("reading", self.regions, address, size)
         return self._host[region][address - region.base :][:size].tobytes()
 
     def write(self, address: int, data: bytes) -> None:
         """Put bytes into mapped memory, flash included. Raises Fault where nothing is mapped."""
         if self._holding(address, len(data)) is None:
-            raise Fault(
-                f"writing {len(data)} bytes at {address:#010x} leaves the mapped memory: {self._nearest(address)}"
-            )
+            raise faults.outside("writing", self.regions, address, len(data))
         if data:
-            self._engine.mem_write(address, bytes(data))  # by Unicorn: it forgets translated code there
+            self._engine.mem_write(address, bytes(data))
+            if self._counter.saw_code(address, len(data)):  # Unicorn would go on with what it translated
+                self._engine.ctl_flush_tb()
 
     def use_stack(self, base: int, size: int) -> None:
         """The full-descending stack of later calls, [base, base + size); mapped unless it lies in mapped memory."""
@@ -225,9 +198,8 @@ class Machine:
                 if on_stop is not None:
                     on_stop(at)
                 over = True
-            elif reason in FAULTS:
-                kind = LimitReached if reason == hooks.LIMITED else Fault
-                raise kind(FAULTS[reason].format(limit=max_instructions, where=self._where(pc)))
+            elif reason in faults.STOPS:
+                raise faults.stopped(reason, max_instructions, self._where(pc))
 
     def _step(self, pc: int, over: bool) -> bool:
         """Run until something stops the engine. Returns whether the next block is to be run without its stop."""
@@ -235,12 +207,12 @@ class Machine:
         self._counter.resume(SLICE, over=over)
         try:
             self._engine.emu_start(pc | 1, NEVER)
-        except UcError as error:
+        except UcError:
             if not self._is_hint():
-                raise Fault(self._explain(error)) from None
+                raise Fault(self._explain()) from None
             return False
         if self._interrupt is not None:
-            what = EXCEPTIONS.get(self._interrupt, f"exception {self._interrupt}")
+            what = faults.EXCEPTIONS.get(self._interrupt, f"exception {self._interrupt}")
             raise Fault(f"{what} {self._where(self._pc)}")
         return self._counter.reason[0] == hooks.SLICED
 
@@ -249,8 +221,10 @@ class Machine:
         return int(self._engine.reg_read(arm.UC_ARM_REG_PC))
 
     def _is_hint(self) -> bool:
-        before = self._holding(self._pc - 2, 2)
-        return before is not None and self.read(self._pc - 2, 2) in HINTS
+        """Whether the engine gave up at a hint: it ended the block, and the pc is already beyond it."""
+        pc = self._pc
+        ended_block = self._refused is None and self._counter.last < pc
+        return ended_block and self._holding(pc - 2, 2) is not None and self.read(pc - 2, 2) in HINTS
 
     def _push(self, sp: int, words: Sequence[int]) -> int:
         sp -= (4 * len(words) + 7) & ~7
@@ -297,7 +271,7 @@ class Machine:
         return [(int(counts.start[i]), self.read(int(counts.start[i]), int(counts.size[i]))) for i in ran]
 
     def _on_refused(self, engine: Any, kind: int, address: int, size: int, value: int, data: Any) -> bool:
-        self._refused = _Access(kind, address, size)
+        self._refused = faults.Access(kind, address, size)
         return False
 
     def _on_interrupt(self, engine: Any, number: int, data: Any) -> None:
@@ -305,38 +279,14 @@ class Machine:
         engine.emu_stop()
 
     def _where(self, pc: int) -> str:
-        function = self.image.function_at(pc)
-        inside = f"in {function.name}+{pc - function.address:#x}, " if function else ""
-        return f"{inside}at pc {pc:#010x}"
+        return faults.where(self.image, pc)
 
-    def _nearest(self, address: int) -> str:
-        """The mapped region closest to an address, in words."""
-
-        def distance(r: Region) -> int:
-            return max(r.base - address, address - r.end + 1, 0)
-
-        near = min(self.regions, key=distance)
-        side = "before" if address < near.base else "after"
-        return f"it lies {distance(near)} bytes {side} {near.name} ({near.base:#010x} to {near.end:#010x})"
-
-    def _explain(self, error: UcError) -> str:
-        refused, pc = self._refused, self._pc
-        if refused is None:
-            if not self._engine.reg_read(arm.UC_ARM_REG_CPSR) & THUMB_BIT:
-                return f"a branch to {pc:#010x} without the Thumb bit, {self._where(self._counter.last)}"
-            return f"an undefined instruction {self._where(pc)}"
-        kind, at = ACCESSES[refused.kind], refused.address
-        where = self._where(self._counter.last if "fetch" in kind else pc)
-        what = f"{kind} of {refused.size} bytes at {at:#010x} {where}"
-        region = self._holding(at, 1)
-        if region is not None:
-            return f"{what}: {region.name} cannot be {'executed' if 'fetch' in kind else 'written'}"
-        if self._stack is not None and self._stack.base - GUARD <= at < self._stack.base:
-            return f"stack overflow: {what}, {self._stack.base - at} bytes below the stack of {self._stack.size} bytes"
-        return f"{what}: {self._nearest(at)}"
-
-
-FAULTS = {
-    hooks.LIMITED: "more than {limit} instructions ran, the last {where}: an endless loop, or raise the limit",
-    hooks.CROWDED: f"code outside flash and SRAM, or more than {hooks.CAPACITY} blocks of code, {{where}}",
-}
+    def _explain(self) -> str:
+        """Why the engine gave up."""
+        pc, last = self._pc, self._counter.last
+        if self._refused is not None:
+            place = self._where(last if self._refused.fetches else pc)
+            return faults.refused(self._refused, place, self.regions, self._stack)
+        if not self._engine.reg_read(arm.UC_ARM_REG_CPSR) & THUMB_BIT:
+            return f"a branch to {pc:#010x} without the Thumb bit, {self._where(last)}"
+        return f"an undefined instruction {self._where(pc)}"

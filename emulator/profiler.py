@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emulator import image as images
+from emulator.faults import LimitReached
 from emulator.hooks import Counts
 from emulator.image import Image, Symbol
-from emulator.machine import LimitReached, Machine
+from emulator.machine import Machine
 from emulator.timing import UNITS, BlockCosts, Timing, place
 from refsim.boards import Board
 from refsim.errors import Fault, ImageError, UsageError

@@ -6,7 +6,8 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import compress
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -166,50 +167,59 @@ def as_csv(report: Report) -> str:
 
 def print_report(report: Report, console: Console) -> None:
     """The table that people read."""
-    console.print(_layers(report))
+    console.print(_layers(report, console.width))
     for label, text, good in _verdicts(report):
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: " "}[good]
         console.print(f"{mark} [bold]{label:<9}[/] {text}", highlight=False, soft_wrap=True)
 
 
-def _layers(report: Report) -> Table:
+# Heading, alignment, and the terminal width from which on the column is shown.
+_COLUMNS: tuple[tuple[str, Literal["left", "right"], int], ...] = (
+    ("#", "right", 100),
+    ("layer", "left", 0),
+    ("output", "left", 70),
+    ("MACs", "right", 60),
+    ("cycles", "right", 0),
+    ("share", "right", 0),
+    ("", "left", 110),
+    ("cycles/MAC", "right", 100),
+    ("exact", "left", 0),
+)
+
+
+def _layers(report: Report, width: int) -> Table:
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{escape(report.model)} on {report.board} ({report.core})", title_justify="left")
-    for heading, justify in _COLUMNS:
-        table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True)  # type: ignore[arg-type]
+    title = f"{escape(report.model)} on {escape(report.board)} ({report.core})"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = [width >= least for _, _, least in _COLUMNS]
+    for heading, justify, least in _COLUMNS:
+        if width >= least:
+            table.add_column(heading, justify=justify, no_wrap=True)
     for n, layer in enumerate(report.layers):
-        share = layer.cycles / report.cycles if report.cycles else 0.0
-        exact = "[green]✓[/]" if not layer.mismatches else f"[red]{layer.mismatches} wrong[/]"
-        table.add_row(
-            str(n),
-            layer.op,
-            layer.output,
-            f"{layer.macs:,}" if layer.macs else "",
-            f"{layer.cycles:,}",
-            f"{100 * share:.1f} %",
-            "█" * round(20 * share) or "▏",
-            f"{layer.cycles / layer.macs:.2f}" if layer.macs else "",
-            exact,
-        )
+        table.add_row(*compress(_cells(n, layer, report.cycles), shown))
     per_mac = f"{report.cycles / report.macs:.2f}" if report.macs else ""
+    total = ("", "total", "", f"{report.macs:,}", f"{report.cycles:,}", "100 %", "", per_mac, "")
     table.add_section()
-    table.add_row("", "total", "", f"{report.macs:,}", f"{report.cycles:,}", "100 %", "", per_mac, "")
+    table.add_row(*compress(total, shown))
     return table
 
 
-_COLUMNS = (
-    ("#", "right"),
-    ("layer", "left"),
-    ("output", "left"),
-    ("MACs", "right"),
-    ("cycles", "right"),
-    ("share", "right"),
-    ("", "left"),
-    ("cycles/MAC", "right"),
-    ("exact", "left"),
-)
+def _cells(number: int, layer: Layer, cycles: int) -> tuple[str, ...]:
+    share = layer.cycles / cycles if cycles else 0.0
+    return (
+        str(number),
+        layer.op,
+        layer.output,
+        f"{layer.macs:,}" if layer.macs else "",
+        f"{layer.cycles:,}",
+        f"{100 * share:.1f} %",
+        "█" * round(20 * share) or "▏",
+        f"{layer.cycles / layer.macs:.2f}" if layer.macs else "",
+        f"[red]{layer.mismatches} wrong[/]" if layer.mismatches else "[green]✓[/]",
+    )
 
 
 def _verdicts(report: Report) -> list[tuple[str, str, bool | None]]:

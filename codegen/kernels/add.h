@@ -42,7 +42,7 @@ RS_INLINE int32_t rs_add_one(const struct rs_add p, int32_t a, int32_t b)
 {
     const int32_t total = rs_add_scaled(a, p.zero_point1, p.multiplier1, p.right1) +
                           rs_add_scaled(b, p.zero_point2, p.multiplier2, p.right2);
-    return rs_clamp8(rs_scale_right(total, p.multiplier, p.right) + p.zero_point, p.low, p.high);
+    return rs_clamp_int8(rs_scale_right(total, p.multiplier, p.right) + p.zero_point, p.low, p.high);
 }
 
 /* One run of `channels` bytes. Four are loaded before any is stored, which the compiler may not assume to be safe. */

@@ -43,11 +43,11 @@ RS_INLINE void rs_average_pool_2d_channels(const struct rs_average_pool_2d p, in
             x += p.channels;
         }
     }
-    y[0] = (int8_t)rs_clamp8(rs_rounded_mean(s0, count, reciprocal), p.low, p.high);
+    y[0] = (int8_t)rs_clamp_int8(rs_rounded_mean(s0, count, reciprocal), p.low, p.high);
     if (four) {
-        y[1] = (int8_t)rs_clamp8(rs_rounded_mean(s1, count, reciprocal), p.low, p.high);
-        y[2] = (int8_t)rs_clamp8(rs_rounded_mean(s2, count, reciprocal), p.low, p.high);
-        y[3] = (int8_t)rs_clamp8(rs_rounded_mean(s3, count, reciprocal), p.low, p.high);
+        y[1] = (int8_t)rs_clamp_int8(rs_rounded_mean(s1, count, reciprocal), p.low, p.high);
+        y[2] = (int8_t)rs_clamp_int8(rs_rounded_mean(s2, count, reciprocal), p.low, p.high);
+        y[3] = (int8_t)rs_clamp_int8(rs_rounded_mean(s3, count, reciprocal), p.low, p.high);
     }
 }
 

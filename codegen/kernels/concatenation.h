@@ -26,6 +26,7 @@ struct rs_concatenation {
 RS_INLINE void rs_concatenation_row(int8_t *y, const int8_t *x, int32_t blocks, int32_t pitch, int32_t run)
 {
     int32_t block;
+#pragma GCC unroll 1
     for (block = 0; block < blocks; block++) {
         rs_copy(y, x, run);
         y += pitch;
@@ -39,6 +40,7 @@ RS_INLINE void rs_concatenation_row(int8_t *y, const int8_t *x, int32_t blocks, 
         const int32_t low = first > row_begin ? first : row_begin;                                                     \
         const int32_t high = first + p.rows##i < row_end ? first + p.rows##i : row_end;                                \
         int32_t row;                                                                                                   \
+        _Pragma("GCC unroll 1")                                                                                        \
         for (row = low; row < high; row++) {                                                                           \
             const int32_t in_row = group * p.rows##i + row - first;                                                    \
             const int8_t *x = p.w##i ? p.w##i + in_row * p.blocks * p.run##i : rs_row(p.x##i, in_row);                 \
@@ -49,6 +51,7 @@ RS_INLINE void rs_concatenation_row(int8_t *y, const int8_t *x, int32_t blocks, 
 RS_INLINE void rs_concatenation(const struct rs_concatenation p, int32_t row_begin, int32_t row_end)
 {
     int32_t group;
+#pragma GCC unroll 1
     for (group = 0; group < p.groups; group++) {
         RS_PART(0) RS_PART(1) RS_PART(2) RS_PART(3) RS_PART(4) RS_PART(5) RS_PART(6) RS_PART(7)
         RS_PART(8) RS_PART(9) RS_PART(10) RS_PART(11) RS_PART(12) RS_PART(13) RS_PART(14) RS_PART(15)

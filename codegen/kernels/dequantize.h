@@ -16,9 +16,11 @@ struct rs_dequantize {
 RS_INLINE void rs_dequantize(const struct rs_dequantize p, int32_t row_begin, int32_t row_end)
 {
     int32_t row, i;
+#pragma GCC unroll 1
     for (row = row_begin; row < row_end; row++) {
         const int8_t *x = rs_row(p.x, row);
         rs_float_bits *y = (rs_float_bits *)(void *)rs_row(p.y, row);
+#pragma GCC unroll 1
         for (i = 0; i < p.elements; i++) {
             const int32_t q = p.is_unsigned ? (uint8_t)x[i] : x[i];
             y[i] = rs_float_scale(q - p.zero_point, (uint32_t)p.scale);

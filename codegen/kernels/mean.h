@@ -12,7 +12,7 @@ struct rs_mean {
     int32_t outer_kept, outer_summed, outer_y_rows, outer_y_bytes; /* y_rows, y_bytes: how the output moves */
     int32_t inner_kept, inner_summed, inner_y_rows, inner_y_bytes;
     int32_t pixel_kept, pixel_summed, pixel_y_rows, pixel_y_bytes;
-    int32_t channel_kept, channel_summed, channel_y_rows, channel_y_bytes;
+    int32_t channel_kept, channel_summed, channel_y_bytes; /* the last axis never moves the row */
     int32_t zero_point_sum;                /* of all that is summed: count * zero point of x */
     int32_t multiplier, shift, zero_point; /* the sum to y */
 };
@@ -39,7 +39,7 @@ RS_INLINE int32_t rs_mean_sum(const struct rs_mean p, int32_t outer, int32_t inn
 RS_INLINE int8_t rs_mean_one(const struct rs_mean p, int32_t sum)
 {
     const int32_t scaled = rs_multiply(sum - p.zero_point_sum, p.multiplier, p.shift);
-    return (int8_t)rs_clamp8(scaled + p.zero_point, -128, 127);
+    return (int8_t)rs_clamp_int8(scaled + p.zero_point, -128, 127);
 }
 
 /* The outputs of one (outer, inner) position that fall into the rows asked for. */

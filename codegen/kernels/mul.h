@@ -25,7 +25,7 @@ RS_INLINE int32_t rs_mul_one(const struct rs_mul p, int32_t a, int32_t b)
     const int32_t scaled = p.shift <= 0    ? rs_scale_right(product, p.multiplier, -p.shift)
                            : p.shift <= 13 ? rs_scale_right(product * (1 << (p.shift & 15)), p.multiplier, 0)
                                            : rs_multiply(product, p.multiplier, p.shift);
-    return rs_clamp8((int32_t)((uint32_t)scaled + (uint32_t)p.zero_point), p.low, p.high);
+    return rs_clamp_int8((int32_t)((uint32_t)scaled + (uint32_t)p.zero_point), p.low, p.high);
 }
 
 /* One run of `channels` bytes. Four are loaded before any is stored, which the compiler may not assume to be safe. */

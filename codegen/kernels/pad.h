@@ -21,6 +21,7 @@ RS_INLINE void rs_pad_pixels(const struct rs_pad p, int8_t *y, const int8_t *x)
         rs_copy(y, x, p.in_w * p.in_bytes);
         y += p.in_w * p.in_bytes;
     } else {
+#pragma GCC unroll 1
         for (i = 0; i < p.in_w; i++) {
             rs_fill(y, p.fill, p.pad_bytes);
             rs_copy(y + p.pad_bytes, x, p.in_bytes);
@@ -36,6 +37,7 @@ RS_INLINE void rs_pad(const struct rs_pad p, int32_t row_begin, int32_t row_end)
 {
     int32_t row, h, n = rs_divide(row_begin, p.out_h, &h) - p.pad_n;
     h -= p.pad_h;
+#pragma GCC unroll 1
     for (row = row_begin; row < row_end; row++) {
         if (n >= 0 && n < p.in_n && h >= 0 && h < p.in_h) {
             rs_pad_pixels(p, rs_row(p.y, row), rs_row(p.x, n * p.in_h + h));

@@ -14,15 +14,18 @@ RS_INLINE void rs_reshape(const struct rs_reshape p, int32_t row_begin, int32_t 
 {
     int32_t from, row, in_row;
     if (p.in_bytes == p.out_bytes) {
+#pragma GCC unroll 1
         for (row = row_begin; row < row_end; row++) {
             rs_copy(rs_row(p.y, row), rs_row(p.x, row), p.out_bytes);
         }
         return;
     }
     in_row = rs_divide(row_begin * p.out_bytes, p.in_bytes, &from);
+#pragma GCC unroll 1
     for (row = row_begin; row < row_end; row++) {
         int8_t *y = rs_row(p.y, row);
         int32_t left = p.out_bytes;
+#pragma GCC unroll 1
         while (left > 0) {
             const int32_t rest = p.in_bytes - from;
             const int32_t run = rest < left ? rest : left;

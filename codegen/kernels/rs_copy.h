@@ -19,6 +19,7 @@ RS_INLINE int32_t rs_divide(int32_t n, int32_t d, int32_t *remainder)
 {
     uint32_t quotient = 0, rest = 0;
     int32_t bit;
+#pragma GCC unroll 1
     for (bit = n == 0 ? -1 : 31; bit >= 0; bit--) {
         rest = (rest << 1) | (((uint32_t)n >> bit) & 1u);
         quotient <<= 1;

@@ -40,6 +40,7 @@ static __attribute__((noinline, unused)) int32_t rs_exp_on_negative_values(int32
         return INT32_MAX;
     }
     result = rs_exp_on_last_quarter((int32_t)((uint32_t)within << 5));
+#pragma GCC unroll 1
     for (bit = 0; bit < 7; bit++, rest >>= 1) {
         if ((rest & 1u) != 0u) {
             result = rs_doubling_high_multiply(result, factors[bit]);
@@ -53,6 +54,7 @@ RS_INLINE int32_t rs_one_over_one_plus_x(int32_t x)
 {
     const int32_t half_denominator = (int32_t)(((uint32_t)x + 0x80000000u) >> 1);
     int32_t i, guess = 1515870810 + rs_doubling_high_multiply(half_denominator, -1010580540); /* 48/17, 32/17 */
+#pragma GCC unroll 1
     for (i = 0; i < 3; i++) {
         const int32_t error = (1 << 29) - rs_doubling_high_multiply(half_denominator, guess);
         guess += rs_saturating_shift_left(rs_doubling_high_multiply(guess, error), 2);
@@ -64,6 +66,7 @@ RS_INLINE int32_t rs_one_over_one_plus_x(int32_t x)
 RS_INLINE int32_t rs_reciprocal(uint32_t x, int32_t integer_bits, int32_t *over_unit)
 {
     int32_t headroom = 0;
+#pragma GCC unroll 1
     for (; (x & 0x80000000u) == 0u; headroom++) { /* Armv6-M cannot count leading zeros */
         x <<= 1;
     }

@@ -3,7 +3,7 @@
 #define RS_SCALE_H
 
 #include "rs_fixedpoint.h"
-#include "rs_simd.h"
+#include "rs_requantize.h"
 
 /* High word of a * b, rounded half up, + c. */
 RS_INLINE int32_t rs_high_rounded(int32_t a, int32_t b, int32_t c)
@@ -27,15 +27,5 @@ RS_INLINE int32_t rs_scale_right(int32_t x, int32_t multiplier, int32_t right)
     return (rs_high_rounded((int32_t)((uint32_t)x << 1), multiplier, half) + nudge) >> right;
 }
 
-/* Clamp to literal bounds, by one instruction where they are those of int8. */
-RS_INLINE int32_t rs_clamp8(int32_t x, int32_t low, int32_t high)
-{
-#if RS_DSP
-    if (low == -128 && high == 127) {
-        return rs_saturate8(x);
-    }
-#endif
-    return rs_clamp(x, low, high);
-}
 
 #endif

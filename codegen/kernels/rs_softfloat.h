@@ -71,6 +71,7 @@ RS_INLINE uint32_t rs_float_scale(int32_t n, uint32_t scale)
     if (m == 0u) {
         return sign;
     }
+#pragma GCC unroll 1
     while ((m >> shift) >= 0x1000000u) {
         shift++;
     }
@@ -90,6 +91,7 @@ RS_INLINE uint32_t rs_float_normal(uint32_t bits, int32_t *exponent)
     if (*exponent != 0) {
         return m | 0x800000u;
     }
+#pragma GCC unroll 1
     for (*exponent = 1; m < 0x800000u; m <<= 1) {
         --*exponent;
     }
@@ -111,6 +113,7 @@ RS_INLINE uint32_t rs_float_divide(uint32_t a, uint32_t b)
         rest <<= 1;
         exponent--;
     }
+#pragma GCC unroll 1
     for (i = 0; i < 25; i++) { /* 24 bits and one for rounding */
         quotient <<= 1;
         if (rest >= divisor) {

@@ -24,9 +24,11 @@ RS_INLINE void rs_softmax_group(const struct rs_softmax p, int8_t *y, const int8
 {
     int32_t i, over_unit, scale, exponent, largest = -128;
     uint32_t sum = 0; /* Q12.19 */
+#pragma GCC unroll 1
     for (i = 0; i < p.depth; i++) {
         largest = x[i] > largest ? x[i] : largest;
     }
+#pragma GCC unroll 1
     for (i = 0; i < p.depth; i++) {
         if (x[i] - largest >= p.diff_min) {
             sum += (uint32_t)rs_rounding_divide_by_pot(rs_softmax_exp(p, x[i] - largest), 12);
@@ -34,6 +36,7 @@ RS_INLINE void rs_softmax_group(const struct rs_softmax p, int8_t *y, const int8
     }
     scale = rs_reciprocal(sum, 12, &over_unit);
     exponent = over_unit + 31 - 8;
+#pragma GCC unroll 1
     for (i = 0; i < p.depth; i++) {
         int32_t probability = 0; /* also where the shift leaves nothing */
         if (x[i] - largest >= p.diff_min && exponent <= 31) {
@@ -47,6 +50,7 @@ RS_INLINE void rs_softmax_group(const struct rs_softmax p, int8_t *y, const int8
 RS_INLINE void rs_softmax(const struct rs_softmax p, int32_t row_begin, int32_t row_end)
 {
     int32_t row, group;
+#pragma GCC unroll 1
     for (row = row_begin; row < row_end; row++) {
         const int8_t *x = rs_row(p.x, row);
         int8_t *y = rs_row(p.y, row);

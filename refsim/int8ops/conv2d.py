@@ -71,7 +71,7 @@ class Conv2D(Operator):
         flat = in_fours(w.reshape(channels, -1))
         sums, sizes = flat.sum(axis=1, dtype=np.int64), np.abs(flat.astype(np.int64)).sum(axis=1)
         bias = convolution.folded_bias(call, [t.data if t else None for t in call.inputs], sums)
-        table, fast = convolution.channel_table(call, bias, sizes)
+        table, fast = convolution.channel_table(call, bias, 128 * sizes)
         pairs = in_pairs(flat, sizes)
         depth = flat.shape[1]
         return KernelCall(

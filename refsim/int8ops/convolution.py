@@ -148,18 +148,15 @@ def input_rows(call: Call, index: int, rows: Rows) -> Rows:
     return window.rows_needed(axis, rows, call.x.shape[1], call.y.shape[1])
 
 
-def channel_table(
-    call: Call, bias: NDArray[np.int32], weight_sizes: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], bool]:
-    """What `rs_requantize.h` reads, [channels, 3], and whether its fast form holds for every channel.
+def channel_table(call: Call, bias: NDArray[np.int32], products: NDArray[np.int64]) -> tuple[NDArray[np.int32], bool]:
+    """What rs_requantize.h reads, [channels, 3], and whether its fast form holds for every channel.
 
-    `bias` has the zero point folded in; `weight_sizes` is the sum of each channel's absolute weights. Together they
-    bound the accumulator, which decides.
+    `products` bounds the absolute sum of each channel's products, which with the bias bounds the accumulator.
     """
     multipliers, shifts = fixedpoint.quantize_multipliers(real_multipliers(call, len(bias)))
-    largest = np.abs(bias.astype(np.int64)) + 128 * weight_sizes
+    largest = np.abs(bias.astype(np.int64)) + products
     right = -shifts.astype(np.int64)
-    scaled = ((largest * multipliers) >> 31) + 1 + (130 << np.clip(right, 0, 31))
+    scaled = ((largest * multipliers) >> 31) + (130 << np.clip(right, 0, 31))
     if (right >= 1).all() and (largest < 1 << 31).all() and (scaled < 1 << 30).all():
         doubled = (multipliers.astype(np.int64) * 2).astype(np.int32)
         return np.stack([bias, doubled, right.astype(np.int32)], axis=1), True

@@ -17,6 +17,8 @@ from refsim.int8ops import accumulate, convolution
 from refsim.int8ops.convolution import WindowAttributes, operand
 from refsim.int8ops.numerics import Numerics
 
+SCRATCH = 2048  # bytes of input rows of one channel, unless a single output row needs more
+
 
 class DepthwiseConv2D(Operator):
     name = "depthwise_conv2d"
@@ -69,7 +71,46 @@ class DepthwiseConv2D(Operator):
         return convolution.input_rows(call, index, rows)
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
-        raise NotImplementedError
+        convolution.require_two_roundings(numerics, self.tflite)
+        w = np.ascontiguousarray(convolution.constant(call, 1)[0].transpose(2, 0, 1))
+        _, height, width = w.shape
+        folded = keeps_x(call.attributes, height, width)
+        sums = w.sum(axis=(1, 2), dtype=np.int64) * folded
+        bias = convolution.folded_bias(call, [t.data if t else None for t in call.inputs], sums)
+        sizes = np.abs(w.astype(np.int64)).sum(axis=(1, 2))
+        table, fast = convolution.channel_table(call, bias, (128 if folded else 255) * sizes)
+        plane_w, block_rows, plane_bytes = plane(call, height, width)
+        return KernelCall(
+            kernel=self.name,
+            views=("x", *(None for _ in call.inputs[1:])),
+            literals={
+                **convolution.literals(call, height, width),
+                "subtract": 0 if folded else call.x.zero_point,
+                "fill": call.x.zero_point if folded else 0,
+                "block_rows": block_rows,
+                "plane_w": plane_w,
+                "fast": int(fast),
+            },
+            constants={"channel": table, "w": w},
+            scratch=plane_bytes + 2 * height * (width + width % 2),
+        )
+
+
+def keeps_x(attributes: WindowAttributes, height: int, width: int) -> bool:
+    """Whether the kernel takes the 3x3 path of depthwise_conv2d.h, which leaves x's zero point to the bias."""
+    a = attributes
+    return (height, width, a.dilation_h, a.dilation_w) == (3, 3, 1, 1) and a.stride_w <= 2
+
+
+def plane(call: Call, height: int, width: int) -> tuple[int, int, int]:
+    """Values in a row of the scratch plane, output rows whose input it holds, and its bytes."""
+    a: WindowAttributes = call.attributes
+    _, out_h, out_w, _ = call.y.shape
+    widest = (out_w - 1 + out_w % 2) * a.stride_w + max((width - 1) * a.dilation_w + 1, width + width % 2)
+    row = 2 * (widest + widest % 2)
+    reach = (height - 1) * a.dilation_h + 1
+    rows = min(out_h, max(1, (SCRATCH // row - reach) // a.stride_h + 1))
+    return row // 2, rows, row * ((rows - 1) * a.stride_h + reach)
 
 
 OPERATOR = DepthwiseConv2D()

@@ -15,6 +15,7 @@ import numpy as np
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, Operator, Rows, Shape, Slot, Tensor
 from refsim.int8ops.fixedpoint import ACTIVATIONS
+from refsim.int8ops.operand import per_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,9 @@ class ElementwiseOperator(Operator):
 
     def check(self, call: Call) -> None:
         for tensor in (*call.inputs, call.y):
-            if tensor is None or tensor.dtype != "int8" or tensor.quant is None or tensor.quant.per_channel:
-                name = "a missing operand" if tensor is None else f"'{tensor.name}' ({tensor})"
-                raise UnsupportedError(f"{self.tflite}: {name} has to be int8 with one scale and zero point")
+            if tensor is None:
+                raise ModelError(f"{self.tflite} with one operand: expected two")
+            per_tensor(self.tflite, tensor, "int8")
         if len(call.y.shape) > 4 and any(t is not None and t.shape != call.y.shape for t in call.inputs):
             raise UnsupportedError(
                 f"{self.tflite}: '{call.y.name}' broadcasts over {len(call.y.shape)} axes, at most 4"

@@ -6,16 +6,24 @@ tensorflow/lite/kernels/internal/reference/integer_ops/fully_connected.h; the ro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, Tensor
-from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds, requantize
+from refsim.int8ops import accumulate
+from refsim.int8ops.convolution import bounds, channel_table, constant
+from refsim.int8ops.fixedpoint import ACTIVATIONS
 from refsim.int8ops.numerics import Numerics
+from refsim.int8ops.operand import per_tensor
+
+# 4 * 127 * 128 * 128 < 2**23
+ALWAYS_WITHIN_24_BITS = 508
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +83,7 @@ class FullyConnectedOperator(Operator):
         w, b = call.inputs[1], call.inputs[2]
         assert w is not None
         for tensor in (call.x, call.y):
-            if tensor.dtype != "int8" or tensor.quant is None or tensor.quant.per_channel:
-                raise UnsupportedError(
-                    f"FULLY_CONNECTED: '{tensor.name}' ({tensor}) has to be int8 with one scale and zero point"
-                )
+            per_tensor("FULLY_CONNECTED", tensor, "int8")
         if w.data is None or w.dtype != "int8" or w.quant is None or any(w.quant.zero_point):
             raise UnsupportedError(f"FULLY_CONNECTED: weights '{w.name}' have to be constant int8 with zero point 0")
         if len(w.quant.scale) not in (1, w.shape[0]) or (w.quant.per_channel and w.quant.axis != 0):
@@ -91,12 +96,11 @@ class FullyConnectedOperator(Operator):
     def reference(self, call: Call, values: Sequence[Array | None], numerics: Numerics) -> tuple[Array, ...]:
         x, w, b = values
         assert x is not None and w is not None
-        # Products of raw int8 sum exactly in float32 below 2**24.
-        exact = np.float32 if w.shape[1] < 1024 else np.float64
-        products = x.reshape(-1, w.shape[1]).astype(exact) @ w.T.astype(exact)
-        acc = products.astype(np.int64) + folded_bias(call, w, b)
-        bounds = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
-        y = requantize(acc, effective_scales(call), call.y.zero_point, bounds, numerics.fc_requantize)
+        products = accumulate.matmul(x.reshape(-1, w.shape[1]), w)
+        bias = folded_bias(call, w, b).astype(np.int32)
+        y = accumulate.requantize(
+            products, bias, effective_scales(call), call.y.zero_point, bounds(call), numerics.fc_requantize
+        )
         return (y.reshape(call.y.shape),)
 
     def macs(self, call: Call) -> int:
@@ -111,7 +115,63 @@ class FullyConnectedOperator(Operator):
         return begin // call.x.row_bytes, -(-end // call.x.row_bytes)
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
-        raise NotImplementedError
+        w, exact = constant(call, 1), numerics.fc_requantize == "exact"
+        n, k = w.shape
+        bias = folded_bias(call, w, None if call.inputs[2] is None else constant(call, 2)).astype(np.int32)
+        table, fast = channel_table(call, bias, np.abs(w.astype(np.int64)).sum(axis=1))
+        low, high = bounds(call)
+        gather = call.x.row_bytes % k != 0
+        literals = {
+            "k": k,
+            "n": n,
+            "block": block(w),
+            "x_row_bytes": call.x.row_bytes,
+            "row_batches": call.y.row_bytes // n,
+            "gather": int(gather),
+            "exact": int(exact),
+            "per_channel": int(len(effective_scales(call)) > 1),
+            "fast": int(fast),
+            "zero_point": call.y.zero_point,
+            "low": low,
+            "high": high,
+        }
+        constants: dict[str, Array] = {"w": packed(w), "channel": bias if exact else table}
+        if exact:
+            constants["scale"] = np.stack([exact_scale(real) for real in effective_scales(call)])
+        return KernelCall(
+            "fully_connected", ("x", None, None), literals=literals, constants=constants, scratch=k if gather else 0
+        )
+
+
+def packed(w: Array) -> NDArray[np.uint32]:
+    """Weights [n, k] as kernels/fully_connected.h wants them: pairs of channels in halves, four channels together."""
+    n, k = w.shape
+    groups, pairs = -(-k // 4), -(-n // 2)
+    padded = np.zeros((2 * pairs, groups * 4), np.int32)
+    padded[:n, :k] = w
+    padded[::2, :k] += 128
+    halves = (padded[::2] + 256 * padded[1::2]).astype(np.uint16).reshape(pairs, groups, 4)
+    words = np.ascontiguousarray(halves[:, :, [0, 2, 1, 3]]).view(np.uint32)
+    whole = pairs // 2 * 2
+    fours = words[:whole].reshape(-1, 2, groups, 2).swapaxes(1, 2)
+    return np.concatenate([fours.reshape(-1), words[whole:].reshape(-1)])
+
+
+def block(w: Array) -> int:
+    """Products that a second channel can sum within 24 bits: all k of them, or, with heavy weights, so many always."""
+    heaviest = int(np.abs(w[1::2].astype(np.int64)).sum(axis=1).max(initial=0))
+    return int(w.shape[1]) if heaviest < 1 << 16 else ALWAYS_WITHIN_24_BITS
+
+
+def exact_scale(real: float) -> NDArray[np.uint32]:
+    """A positive float64 as kernels/rs_exact.h wants it: {high, low, right | left << 8, limit}."""
+    if real < 2.0**-32:
+        return np.array([0, 0, 1, 2**31 - 1], np.uint32)  # never reaches 1/2
+    fraction, exponent = math.frexp(min(real, 2048.0))
+    mantissa = int(math.ldexp(fraction, 53)) << 11
+    left = max(0, 1 + exponent)
+    limit = 2**31 - 1 if left == 0 else int(512 / real) + 1
+    return np.array([mantissa >> 32, mantissa & 0xFFFFFFFF, (left - exponent) | left << 8, limit], np.uint32)
 
 
 def _batch(call: Call) -> int:

@@ -18,6 +18,7 @@ from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, T
 from refsim.int8ops.elementwise import extent
 from refsim.int8ops.fixedpoint import multiply, quantize_multiplier
 from refsim.int8ops.numerics import Numerics
+from refsim.int8ops.operand import per_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,7 @@ class Mean(Operator):
 
     def check(self, call: Call) -> None:
         for tensor in (call.x, call.y):
-            if tensor.dtype != "int8" or tensor.quant is None or tensor.quant.per_channel:
-                raise UnsupportedError(f"MEAN: '{tensor.name}' ({tensor}) has to be int8 with one scale and zero point")
+            per_tensor("MEAN", tensor, "int8")
         if len(call.x.shape) > 4:
             raise UnsupportedError(f"MEAN: '{call.x.name}' has {len(call.x.shape)} axes, expected at most 4")
         if _count(call) * 256 >= 1 << 31:
@@ -125,6 +125,7 @@ def _axes(call: Call) -> dict[str, int]:
             f"{n}_y_rows": rows.get(n, 0),
             f"{n}_y_bytes": nbytes.get(n, 0),
         }
+    del literals["channel_y_rows"]  # the last axis never moves the row
     return literals
 
 

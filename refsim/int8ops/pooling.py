@@ -13,6 +13,7 @@ from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, Operator, Rows, Shape, Slot, Tensor
 from refsim.int8ops import window
 from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds
+from refsim.int8ops.operand import per_tensor
 
 # Source: pooling.cc and pooling_common.cc: scales of input and output may differ by rounding only.
 SCALE_TOLERANCE = 1e-6
@@ -77,10 +78,7 @@ class PoolOperator(Operator):
 
     def check(self, call: Call) -> None:
         for tensor in (call.x, call.y):
-            if tensor.dtype != "int8" or tensor.quant is None or tensor.quant.per_channel:
-                raise UnsupportedError(
-                    f"{self.tflite}: '{tensor.name}' ({tensor}) has to be int8 with one scale and zero point"
-                )
+            per_tensor(self.tflite, tensor, "int8")
         same = abs(call.x.scale - call.y.scale) <= SCALE_TOLERANCE and call.x.zero_point == call.y.zero_point
         if not same:
             raise UnsupportedError(

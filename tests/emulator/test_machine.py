@@ -145,6 +145,16 @@ def test_hints_do_nothing(hint: int) -> None:
     assert machine(0x3001, hint, 0x3001, BX_LR).call(CODE, (1,)) == 3
 
 
+def test_undefined_instruction_after_a_hint_is_not_taken_for_the_hint() -> None:
+    assert fault(0xBF20, 0xDE00) == "an undefined instruction in snippet+0x2, at pc 0x08000102"
+    assert "read of 4 bytes" in fault(0xBF20, 0x6802, BX_LR, args=(0x100,))
+
+
+def test_loop_around_a_hint_ends_at_the_limit() -> None:
+    for hint in (0xBF20, 0xBF30):
+        assert "an endless loop" in fault(hint, 0xE7FD)  # b to the hint
+
+
 def test_endless_loop_ends_at_the_limit() -> None:
     text = fault(0xE7FE)  # b .
     assert "more than 100000 instructions ran, the last in snippet+0x0" in text

@@ -35,6 +35,15 @@ def test_ranges_hold_zero_exactly_and_their_ends_within_half_a_step(one: float, 
         assert abs(back - end) <= scale * (0.5 + 1e-4)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "zero_point"),
+    # The end nearer to zero says -128 + 39.5 or -128 + 10.5, a tie; the other end, in float32, 1.5e-5 more than that.
+    [(-1.6195000410079956, 8.83549976348877, -89), (-0.1784999966621399, 4.15649938583374, -118)],
+)
+def test_the_zero_point_follows_the_end_with_the_smaller_rounding_error(low, high, zero_point) -> None:
+    assert asymmetric(low, high).zero_point == (zero_point,)
+
+
 def test_a_range_of_nothing_gets_scale_one() -> None:
     assert asymmetric(0.0, 0.0) == Quant((1.0,), (0,))
 

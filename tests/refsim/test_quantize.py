@@ -17,7 +17,7 @@ from refsim.float_reference import run_float
 from refsim.graph import Array, Graph, Quant, Tensor
 from refsim.interpreter import run
 from refsim.parameters import CHANNEL_AXIS
-from refsim.quantize import FIXED, SHARING, quantize
+from refsim.quantize import FIXED, SHARING, Method, quantize
 
 SHAPE = (1, 8, 6, 3)
 
@@ -168,6 +168,21 @@ def test_mse_leaves_an_even_spread_alone() -> None:
     b = Builder("g")
     graph, x = b.build(b.relu(b.input((1, 4000)))), samples(1, (1, 4000))
     assert quant_of(quantize(graph, x, "mse"), 0) == quant_of(quantize(graph, x), 0)
+
+
+def test_mse_counts_a_value_once_however_many_tensors_hold_it() -> None:
+    """A maximum pool repeats the large values; they weigh no more for that."""
+
+    def chosen(pooled: bool, method: Method = "mse") -> Quant:
+        b = Builder("g")
+        image = b.input((1, 100, 100, 1))
+        graph = b.build(b.max_pool_2d(image, 10, 1) if pooled else b.relu(image))
+        x = sum(seeded_values((1, 100, 100, 1), (1, n)) for n in range(8))
+        x[0, 50, 50, 0] = 9
+        return quant_of(quantize(graph, [x], method), 0)
+
+    assert chosen(pooled=True) == chosen(pooled=False)
+    assert chosen(pooled=True).scale[0] < chosen(pooled=True, method="minmax").scale[0]
 
 
 def dead() -> Graph:

@@ -1,0 +1,217 @@
+/* FULLY_CONNECTED, int8: batches of k bytes of x, n outputs each. Four channels are computed at a time.
+ *
+ * Weights of channels 2p (first) and 2p + 1 (second) share halves: 256 * second + (first + 128). A product with such a
+ * half sums v = 256 * second + low, a product with its low byte sums low = first + 128 * sum(x); so the second channel
+ * needs no unpacking: it is (v - low) / 256, exact while it stays within 24 bits, which `block` sees to.
+ * A word holds two halves: k = 0 and 2 of each four, then 1 and 3, the order in which SXTB16 unpacks x. */
+#ifndef RS_FULLY_CONNECTED_H
+#define RS_FULLY_CONNECTED_H
+
+#include "rs_exact.h"
+#include "rs_requantize.h"
+
+struct rs_fully_connected {
+    struct rs_view x, y;
+    const uint32_t *w;      /* [n / 4][k / 4][2 pairs][2], then [k / 4][1 pair][2] if pairs are odd; k rounded up by 0 */
+    const int32_t *channel; /* [n][3], see rs_requantize.h; with `exact` the bias [n] alone */
+    const uint32_t *scale;  /* with `exact`: [n or 1][4], see rs_exact.h */
+    int32_t k, n;
+    int32_t block;       /* a multiple of 4, or k: so many products leave the second channel's sum within 24 bits */
+    int32_t x_row_bytes; /* bytes of a row of x */
+    int32_t row_batches; /* batches in a row of y */
+    int32_t gather;      /* batches straddle rows of x: they are copied to scratch */
+    int32_t exact, per_channel, fast;
+    int32_t zero_point, low, high; /* of y */
+    int8_t *scratch;               /* with `gather`: int8 [k] */
+};
+
+/* Four values of x, unpacked as halves (0, 2) and (1, 3). */
+#if RS_DSP
+struct rs_fc_x {
+    uint32_t even, odd;
+};
+#else
+struct rs_fc_x {
+    int32_t x0, x1, x2, x3;
+};
+#endif
+
+RS_INLINE struct rs_fc_x rs_fc_unpack(const int8_t *x)
+{
+#if RS_DSP
+    const uint32_t word = rs_load32(x);
+    const struct rs_fc_x unpacked = {rs_sxtb16(word), rs_sxtb16_ror8(word)};
+#else
+    const struct rs_fc_x unpacked = {x[0], x[1], x[2], x[3]};
+#endif
+    return unpacked;
+}
+
+/* The last one to three values; the rest is 0. */
+RS_INLINE struct rs_fc_x rs_fc_unpack_rest(const int8_t *x, int32_t count)
+{
+    const int8_t four[4] = {x[0], count > 1 ? x[1] : (int8_t)0, count > 2 ? x[2] : (int8_t)0, 0};
+    return rs_fc_unpack(four);
+}
+
+/* Sums of one pair of channels, modulo 2^32: with whole halves, and with their low bytes. */
+struct rs_fc_pair {
+    uint32_t both, low;
+};
+
+RS_INLINE void rs_fc_add(struct rs_fc_pair *s, const struct rs_fc_x x, const uint32_t *w)
+{
+    const uint32_t even = w[0], odd = w[1];
+#if RS_DSP
+    s->both = (uint32_t)rs_smlad(x.even, even, (int32_t)s->both);
+    s->low = (uint32_t)rs_smlad(x.even, even & 0x00ff00ffu, (int32_t)s->low);
+    s->both = (uint32_t)rs_smlad(x.odd, odd, (int32_t)s->both);
+    s->low = (uint32_t)rs_smlad(x.odd, odd & 0x00ff00ffu, (int32_t)s->low);
+#else
+    s->both += (uint32_t)(x.x0 * (int16_t)even) + (uint32_t)(x.x2 * ((int32_t)even >> 16));
+    s->both += (uint32_t)(x.x1 * (int16_t)odd) + (uint32_t)(x.x3 * ((int32_t)odd >> 16));
+    s->low += (uint32_t)(x.x0 * (int32_t)(even & 0xffu)) + (uint32_t)(x.x2 * (int32_t)((even >> 16) & 0xffu));
+    s->low += (uint32_t)(x.x1 * (int32_t)(odd & 0xffu)) + (uint32_t)(x.x3 * (int32_t)((odd >> 16) & 0xffu));
+#endif
+}
+
+/* Sums of `pairs` (1 or 2) pairs over one block, from w; both pairs' words of four k lie together. */
+struct rs_fc_block {
+    struct rs_fc_pair first, second;
+};
+
+RS_INLINE struct rs_fc_block rs_fc_dot(const int8_t *x, const uint32_t *w, int32_t count, int32_t pairs)
+{
+    struct rs_fc_block s = {{0, 0}, {0, 0}};
+    const int8_t *end = x + (count & ~3);
+    for (; x != end; x += 4, w += 2 * pairs) {
+        const struct rs_fc_x four = rs_fc_unpack(x);
+        rs_fc_add(&s.first, four, w);
+        if (pairs == 2) {
+            rs_fc_add(&s.second, four, w + 2);
+        }
+    }
+    if (count & 3) {
+        const struct rs_fc_x rest = rs_fc_unpack_rest(x, count & 3);
+        rs_fc_add(&s.first, rest, w);
+        if (pairs == 2) {
+            rs_fc_add(&s.second, rest, w + 2);
+        }
+    }
+    return s;
+}
+
+/* The second channel's sum of a block. */
+RS_INLINE uint32_t rs_fc_second(const struct rs_fc_pair s)
+{
+    return (uint32_t)((int32_t)(s.both - s.low) >> 8);
+}
+
+RS_INLINE int8_t rs_fc_output(const struct rs_fully_connected p, uint32_t sum, int32_t channel)
+{
+    if (p.exact) {
+        const int32_t acc = (int32_t)(sum + (uint32_t)p.channel[channel]);
+        const int32_t scaled = rs_multiply_exact(acc, p.scale + (p.per_channel ? 4 * channel : 0));
+        return (int8_t)(rs_clamp(scaled, p.low - p.zero_point, p.high - p.zero_point) + p.zero_point);
+    }
+    const int32_t *c = p.channel + 3 * channel;
+    const int32_t acc = (int32_t)(sum + (uint32_t)c[0]);
+    return (int8_t)rs_requantize(acc, c[1], c[2], p.fast, p.zero_point, p.low, p.high);
+}
+
+/* Up to `2 * pairs` channels from `channel` on; `offset` is 128 * sum(x). */
+RS_INLINE void rs_fc_channels(const struct rs_fully_connected p, const int8_t *x, const uint32_t *w, uint32_t offset,
+                              int32_t channel, int32_t pairs, int8_t *y)
+{
+    uint32_t s0 = 0u - offset, s1 = 0, s2 = 0u - offset, s3 = 0;
+    for (int32_t k = 0; k < p.k; k += p.block) {
+        const int32_t count = p.k - k < p.block ? p.k - k : p.block;
+        const struct rs_fc_block s = rs_fc_dot(x + k, w + (k >> 1) * pairs, count, pairs);
+        s0 += s.first.low;
+        s1 += rs_fc_second(s.first);
+        s2 += s.second.low;
+        s3 += rs_fc_second(s.second);
+    }
+    y[0] = rs_fc_output(p, s0, channel);
+    if (pairs == 2 || (p.n & 1) == 0) {
+        y[1] = rs_fc_output(p, s1, channel + 1);
+    }
+    if (pairs == 2) {
+        y[2] = rs_fc_output(p, s2, channel + 2);
+        if (channel + 3 < p.n) {
+            y[3] = rs_fc_output(p, s3, channel + 3);
+        }
+    }
+}
+
+RS_INLINE uint32_t rs_fc_sum(const int8_t *x, int32_t count)
+{
+    int32_t sum = 0;
+    for (int32_t k = 0; k < count; k++) {
+        sum += x[k];
+    }
+    return (uint32_t)sum;
+}
+
+/* One batch. */
+RS_INLINE void rs_fc_batch(const struct rs_fully_connected p, const int8_t *x, int8_t *y)
+{
+    const uint32_t offset = 128u * rs_fc_sum(x, p.k);
+    const int32_t groups = (p.k + 3) >> 2;
+    const uint32_t *w = p.w;
+    int32_t channel = 0;
+    for (; channel + 2 < p.n; channel += 4) {
+        rs_fc_channels(p, x, w, offset, channel, 2, y + channel);
+        w += 4 * groups;
+    }
+    if (channel < p.n) {
+        rs_fc_channels(p, x, w, offset, channel, 1, y + channel);
+    }
+}
+
+/* Where a batch begins: a row of x and a byte in it. */
+struct rs_fc_at {
+    int32_t row, byte;
+};
+
+RS_INLINE struct rs_fc_at rs_fc_move(struct rs_fc_at at, int32_t bytes, int32_t row_bytes)
+{
+    at.byte += bytes;
+    for (; at.byte >= row_bytes; at.byte -= row_bytes) {
+        at.row++;
+    }
+    return at;
+}
+
+/* The k bytes at `at` in one piece. */
+RS_INLINE const int8_t *rs_fc_source(const struct rs_fully_connected p, struct rs_fc_at at)
+{
+    const int8_t *x = rs_row(p.x, at.row) + at.byte;
+    if (!p.gather) {
+        return x;
+    }
+    for (int32_t k = 0; k < p.k; k++) {
+        if (at.byte == p.x_row_bytes) {
+            at.byte = 0;
+            x = rs_row(p.x, ++at.row);
+        }
+        p.scratch[k] = *x++;
+        at.byte++;
+    }
+    return p.scratch;
+}
+
+RS_INLINE void rs_fully_connected(const struct rs_fully_connected p, int32_t row_begin, int32_t row_end)
+{
+    struct rs_fc_at at = {0, 0};
+    at = rs_fc_move(at, row_begin * p.row_batches * p.k, p.x_row_bytes);
+    for (int32_t row = row_begin; row < row_end; row++) {
+        int8_t *y = rs_row(p.y, row);
+        for (int32_t batch = 0; batch < p.row_batches; batch++) {
+            rs_fc_batch(p, rs_fc_source(p, at), y + batch * p.n);
+            at = rs_fc_move(at, p.k, p.x_row_bytes);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,105 @@
+"""depthwise_conv2d.h equals the reference for any shape, padding, layout of rows, and for accumulators on rounding ties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refsim.graph import Array, Call, Quant, Tensor
+from refsim.int8ops.depthwise_conv2d import OPERATOR
+from refsim.int8ops.convolution import WindowAttributes
+
+CheckKernels = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A convolution to make: x [N, H, W, I], kernel, output channels for each of x."""
+
+    x: tuple[int, int, int, int]
+    kernel: tuple[int, int]
+    multiplier: int = 1
+    window: dict[str, int] = field(default_factory=dict)
+    x_zero: int = -128
+    y: tuple[float, int] = (0.05, -3)
+    weights: int = 127
+    weight_scale: float = 0.004
+    per_channel: bool = True
+    bias: int | None = 3000
+
+
+def make(spec: Spec, seed: int) -> tuple[Any, Call, list[Array | None]]:
+    pick = np.random.default_rng(seed)
+    channels = spec.x[3] * spec.multiplier
+    shape = (1, *spec.kernel, channels)
+    w = pick.integers(-spec.weights, spec.weights if spec.weights == 128 else spec.weights + 1, shape).astype(np.int8)
+    scales = spec.weight_scale * (pick.uniform(0.3, 1, channels) if spec.per_channel else np.ones(1))
+    bias = None if spec.bias is None else pick.integers(-spec.bias, spec.bias + 1, channels).astype(np.int32)
+    tensors: tuple[Tensor | None, ...] = (
+        Tensor("x", spec.x, "int8", Quant((0.02,), (spec.x_zero,))),
+        Tensor("w", shape, "int8", Quant(tuple(map(float, np.float32(scales))), (0,) * len(scales), 3), w),
+        None if bias is None else Tensor("b", bias.shape, "int32", None, bias),
+    )
+    attributes = WindowAttributes(**spec.window)
+    y = Tensor("y", OPERATOR.infer(tensors, attributes)[0], "int8", Quant((spec.y[0],), (spec.y[1],)))
+    call = Call(tensors, (y,), attributes)
+    OPERATOR.check(call)
+    return OPERATOR, call, [pick.integers(-128, 128, spec.x).astype(np.int8), w, bias]
+
+
+def random_specs(seed: int, count: int) -> Iterator[Spec]:
+    pick = np.random.default_rng(seed)
+
+    def one(low: int, high: int) -> int:
+        return int(pick.integers(low, high + 1))
+
+    for _ in range(count):
+        kernel = (one(1, 4), one(1, 4))
+        window = {"stride_h": one(1, 3), "stride_w": one(1, 3), "dilation_h": one(1, 2), "dilation_w": one(1, 2)}
+        reach = [(k - 1) * window[f"dilation_{axis}"] for k, axis in zip(kernel, "hw", strict=True)]
+        window |= {"pad_top": one(0, reach[0]), "pad_bottom": one(0, reach[0])}
+        window |= {"pad_left": one(0, reach[1]), "pad_right": one(0, reach[1]), "activation": one(0, 3)}
+        height, width = (
+            max(1, one(1, 7), 1 + r - window[p]) for r, p in zip(reach, ("pad_top", "pad_left"), strict=True)
+        )
+        yield Spec(
+            (one(1, 2), height, width, one(1, 5)),
+            kernel,
+            one(1, 3),
+            window,
+            x_zero=one(-128, 127),
+            y=(float(pick.uniform(0.01, 0.1)), one(-128, 127)),
+            weights=one(1, 128),
+            weight_scale=float(10 ** pick.uniform(-5, 0)),
+            per_channel=bool(one(0, 1)),
+            bias=[None, 100, 10**5, 2**31 - 1][one(0, 3)],
+        )
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_convolution_equals_the_reference(seed: int, check_kernels: CheckKernels) -> None:
+    check_kernels([make(spec, i) for i, spec in enumerate(random_specs(seed, 20))], seed)
+
+
+def test_the_shapes_of_real_networks_equal_the_reference(check_kernels: CheckKernels) -> None:
+    def same(k: int, stride: int = 1) -> dict[str, int]:
+        sides = ("pad_top", "pad_bottom", "pad_left", "pad_right")
+        return {"stride_h": stride, "stride_w": stride, **dict.fromkeys(sides, k // 2)}
+
+    specs = [
+        Spec((1, 9, 8, 3), (3, 3), 1, same(3)),
+        Spec((1, 5, 5, 2), (3, 3), 1, same(3)),
+        Spec((1, 9, 9, 2), (3, 3), 1, same(3, 2)),
+        Spec((1, 8, 8, 2), (3, 3), 1, {**same(3, 2), "pad_top": 0, "pad_left": 0}),
+        Spec((1, 10, 10, 2), (7, 7), 1, same(7, 2)),
+        Spec((1, 3, 3, 2), (7, 7), 1, same(7)),
+        Spec((1, 10, 10, 2), (5, 5), 1, same(5)),
+        Spec((1, 40, 60, 2), (3, 3), 1, same(3)),
+        Spec((1, 30, 1, 3), (10, 1)),
+        Spec((2, 6, 5, 2), (3, 3), 2, same(3)),
+    ]
+    check_kernels([make(spec, i) for i, spec in enumerate(specs)])

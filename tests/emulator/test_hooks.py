@@ -1,0 +1,114 @@
+"""Block counts are exact, cheap, and differences of snapshots add up."""
+
+from __future__ import annotations
+
+import struct
+import time
+
+import pytest
+
+from emulator.hooks import Counts
+from emulator.image import Image, Segment
+from emulator.machine import Machine
+from refsim import boards
+
+CODE = 0x0800_0100
+BX_LR = 0x4770
+
+
+def machine(*values: int, at: int = CODE) -> Machine:
+    data = struct.pack(f"<{len(values)}H", *values)
+    return Machine(boards.find("stm32f412"), Image("snippet", (Segment(at, data, len(data), at),)))
+
+
+def table(counts: Counts) -> dict[int, tuple[int, int, int, int]]:
+    """Start -> (bytes, instructions, count, fall) of the blocks that ran."""
+    rows = zip(counts.start, counts.size, counts.length, counts.count, counts.fall, strict=True)
+    return {int(s): (int(b), int(n), int(c), int(f)) for s, b, n, c, f in rows if c}
+
+
+LOOP = (0x3101, 0xF102, 0x0203, 0x3801, 0xD1FA, BX_LR)  # adds r1, #1; add.w r2, r2, #3; subs r0, #1; bne; bx lr
+
+
+def test_counts_sizes_lengths_and_falls_of_a_loop() -> None:
+    m = machine(*LOOP)
+    m.call(CODE, (10,))
+    assert table(m.counts()) == {CODE: (10, 4, 10, 1), CODE + 10: (2, 1, 1, 0)}
+    assert m.counts().instructions == m.instructions == 41
+
+
+def test_difference_of_snapshots_is_what_ran_between() -> None:
+    m = machine(*LOOP)
+    m.call(CODE, (10,))
+    first = m.counts()
+    m.call(CODE, (3,))
+    assert table(m.counts() - first) == {CODE: (10, 4, 3, 1), CODE + 10: (2, 1, 1, 0)}
+
+
+def test_snapshots_at_stops_partition_the_whole() -> None:
+    # push {r4, lr}; bl f; bl f; pop {r4, pc}; f: subs r0, #1; bne f; movs r0, #9; bx lr
+    m = machine(0xB510, 0xF000, 0xF803, 0xF000, 0xF801, 0xBD10, 0x3801, 0xD1FD, 0x2009, BX_LR)
+    seen = [m.counts()]
+    m.call(CODE, (5,), stops=(CODE + 6, CODE + 10), on_stop=lambda _: seen.append(m.counts()))
+    seen.append(m.counts())
+    parts = [(b - a).instructions for a, b in zip(seen, seen[1:], strict=False)]
+    assert parts == [2 + 2 * 5 + 2, 1 + 2 * 9 + 2, 1]
+    assert sum(parts) == m.instructions
+
+
+def test_two_blocks_with_one_end_keep_their_own_falls() -> None:
+    # cmp r0, #0; beq mid; adds r1, #1; mid: subs r0, #1; bpl end (not taken from r0=0); end: bx lr
+    m = machine(0x2800, 0xD000, 0x3101, 0x3801, 0xD500, 0x3101, BX_LR)
+    m.call(CODE, (0,))
+    m.call(CODE, (1,))
+    assert table(m.counts()) == {
+        CODE: (4, 2, 2, 1),  # taken once
+        CODE + 4: (6, 3, 1, 0),  # r0 = 1: bpl taken
+        CODE + 6: (4, 2, 1, 1),  # r0 = 0: bpl falls
+        CODE + 10: (4, 2, 1, 0),
+        CODE + 12: (2, 1, 1, 0),
+    }
+
+
+def test_blocks_split_at_a_page_are_joined_by_falls() -> None:
+    at = 0x0800_0400 - 4
+    m = machine(0x3101, 0x3101, 0x3101, BX_LR, at=at)
+    m.call(at)
+    assert table(m.counts()) == {at: (4, 2, 1, 1), at + 4: (4, 2, 1, 0)}
+
+
+def test_wide_instruction_across_a_page_is_one_block() -> None:
+    at = 0x0800_0400 - 4
+    m = machine(0x3101, 0xF102, 0x0203, BX_LR, at=at)
+    m.call(at)
+    assert m.instructions == 3
+    assert sum(size for size, *_ in table(m.counts()).values()) == 8
+
+
+@pytest.mark.parametrize("code", [CODE, 0x2000_0100], ids=["flash", "sram"])
+def test_code_that_is_rewritten_runs_and_counts_as_what_it_is(code: int) -> None:
+    m = machine(0x3001, BX_LR, at=code)
+    assert m.call(code, (0,)) == 1
+    m.write(code, struct.pack("<4H", 0x3001, 0x3001, 0x3001, BX_LR))
+    assert m.call(code, (0,)) == 3
+    assert m.instructions == 2 + 4
+
+
+def test_same_run_twice_gives_the_same_counts() -> None:
+    def once() -> dict[int, tuple[int, int, int, int]]:
+        m = machine(*LOOP)
+        m.call(CODE, (1_000_003,))
+        return table(m.counts())
+
+    assert once() == once()
+
+
+def test_counting_does_not_slow_the_emulator_below_100_million_instructions_a_second() -> None:
+    m = machine(*LOOP)
+    m.call(CODE, (10_000,))
+    best = 0.0
+    for _ in range(3):  # the machine may be busy
+        before, began = m.instructions, time.perf_counter()
+        m.call(CODE, (10_000_000,))
+        best = max(best, (m.instructions - before) / (time.perf_counter() - began))
+    assert best > 100e6

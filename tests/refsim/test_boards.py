@@ -1,0 +1,142 @@
+"""The catalogue of boards: complete, consistent, sourced; errors say what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from refsim import boards
+from refsim.boards import BOARDS, KIB, MIB, Board
+from refsim.errors import BoardError
+
+EVERY = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+
+
+def test_the_boards_that_others_depend_on_exist() -> None:
+    assert {
+        "nucleo-l4r5zi",
+        "stm32f412",
+        "disco-f746ng",
+        "nucleo-h743zi",
+        "nucleo-h7a3zi",
+        *(f"generic-{core}" for core in ("m0plus", "m3", "m4", "m7", "m33")),
+    } <= set(BOARDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "core", "mhz", "flash", "sram", "base"),
+    [
+        ("nucleo-l4r5zi", "cortex-m4", 120, 2 * MIB, 640 * KIB, 0x2000_0000),
+        ("stm32f412", "cortex-m4", 100, 1 * MIB, 256 * KIB, 0x2000_0000),
+        ("disco-f746ng", "cortex-m7", 216, 1 * MIB, 320 * KIB, 0x2000_0000),
+        ("nucleo-h743zi", "cortex-m7", 480, 2 * MIB, 512 * KIB, 0x2400_0000),
+        ("nucleo-h7a3zi", "cortex-m7", 280, 2 * MIB, 1 * MIB, 0x2400_0000),
+    ],
+)
+def test_published_sizes_and_clocks(name: str, core: str, mhz: int, flash: int, sram: int, base: int) -> None:
+    board = boards.find(name)
+    assert (board.core.name, board.clock_hz, board.flash.size) == (core, mhz * 1_000_000, flash)
+    assert (board.sram.size, board.sram.base, board.flash.base) == (sram, base, 0x0800_0000)
+
+
+@EVERY
+def test_every_number_has_a_source(board: Board) -> None:
+    assert all(region.source for region in board.memory)
+    assert board.generic or board.sources
+    assert (board.nj_per_cycle is None) == (not board.nj_source)
+
+
+@EVERY
+def test_regions_are_whole_kibibytes_and_do_not_overlap(board: Board) -> None:
+    ordered = sorted(board.memory, key=lambda r: r.base)
+    assert all(r.base % KIB == 0 and r.size % KIB == 0 and r.size > 0 for r in ordered)
+    assert all(a.end <= b.base for a, b in pairwise(ordered))
+    assert board.sram.writable and not board.flash.writable
+
+
+def test_chips_without_sourced_energy_have_none() -> None:
+    for name in ("stm32f412", "disco-f746ng", "nucleo-h743zi", "nucleo-g0b1re"):
+        assert BOARDS[name].nj_per_cycle is None
+
+
+def test_generic_boards_have_room_and_no_latency() -> None:
+    for board in (b for b in BOARDS.values() if b.generic):
+        assert board.name.startswith("generic-")
+        assert board.flash.size == board.sram.size == 16 * MIB
+        assert board.clock_hz is None and board.nj_per_cycle is None
+
+
+def test_unknown_board_suggests_the_nearest_and_the_list() -> None:
+    with pytest.raises(BoardError) as raised:
+        boards.find("nucleo-l4r5")
+    assert "did you mean 'nucleo-l4r5zi'?" in str(raised.value)
+    assert "refsim boards" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["", "zzzzzz", ":", "x.py", "\0"])
+def test_nonsense_is_an_unknown_board(name: str) -> None:
+    with pytest.raises(BoardError, match="unknown board"):
+        boards.find(name)
+
+
+def test_fitting_names_real_boards_that_hold_both() -> None:
+    assert boards.fitting(1_100_000, 300 * KIB) == (
+        "nucleo-l4r5zi", "nucleo-h743zi", "nucleo-h7a3zi", "nucleo-u575zi"
+    )  # fmt: skip
+    assert "stm32f412" in boards.fitting(1 * MIB, 256 * KIB)
+    assert "stm32f412" not in boards.fitting(1 * MIB, 256 * KIB + 1)
+    assert boards.fitting(16 * MIB, 0) == ()
+
+
+MINE = """
+from dataclasses import replace
+from refsim.boards import find
+mine = replace(find("stm32f412"), name="mine", clock_hz=84_000_000)
+overlapping = replace(mine, sram=replace(mine.flash, writable=True))
+odd = replace(mine, sram=replace(mine.sram, size=1000))
+foreign = replace(mine, core=replace(mine.core, name="cortex-m85"))
+nothing = 7
+"""
+
+
+def test_board_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    assert boards.find(f"{path}:mine") == replace(BOARDS["stm32f412"], name="mine", clock_hz=84_000_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("absent", "defines no refsim.boards.Board called 'absent'"),
+        ("nothing", "defines no refsim.boards.Board called 'nothing'"),
+        ("overlapping", "regions 'flash' and 'flash' overlap"),
+        ("odd", "region 'sram' is not a multiple of 1 KiB"),
+        ("foreign", "core 'cortex-m85' is not one that refsim emulates"),
+    ],
+)
+def test_board_file_that_cannot_be_used(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    with pytest.raises(BoardError, match=text):
+        boards.find(f"{path}:{name}")
+
+
+@pytest.mark.parametrize("body", ["1/0", "import sys; sys.exit(3)", "this is no python", "raise KeyboardInterrupt"[:5]])
+def test_board_file_that_fails_is_one_sentence(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(body)
+    with pytest.raises(BoardError, match="fails with"):
+        boards.find(f"{path}:mine")
+    with pytest.raises(BoardError, match="does not exist"):
+        boards.find(f"{tmp_path / 'absent.py'}:mine")
+
+
+def test_import_is_cheap() -> None:
+    code = "import sys, refsim.boards; print([m for m in ('numpy', 'numba', 'unicorn') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
