@@ -190,7 +190,9 @@ def _hex(data: bytes, name: str) -> Image:
     entry = None
     for number, line in enumerate(data.decode("ascii", "replace").split(), 1):
         kind, offset, payload = _record(line, f"Intel HEX file '{name}', line {number}")
-        if kind == 0:
+        if kind == 0 and payload:
+            if high + offset in chunks:
+                raise ImageError(f"Intel HEX file '{name}' writes address {high + offset:#x} twice")
             chunks[high + offset] = payload
         elif kind == 1:
             break
@@ -200,7 +202,7 @@ def _hex(data: bytes, name: str) -> Image:
             entry = int.from_bytes(payload, "big")
     else:
         raise ImageError(f"Intel HEX file '{name}' is cut short: it has no end record")
-    if not any(chunks.values()):
+    if not chunks:
         raise ImageError(f"Intel HEX file '{name}' contains no data")
     return Image(name, tuple(_joined(chunks, name)), entry=entry)
 

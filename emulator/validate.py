@@ -87,23 +87,35 @@ def validate(
 
     Raises InputError for what cannot be built, Fault when the code misbehaves. Mismatches are in the report.
     """
-    compiler = toolchains.find(toolchain)
     progress("planning memory", 0, 1)
     program = build.make_program(graph, numerics, planner)
+    tried = inputs_for(graph, count, seed)
+    return validate_program(graph, program, board, tried, numerics=numerics, toolchain=toolchain, progress=progress)
+
+
+def validate_program(
+    graph: Graph,
+    program: Program,
+    board: Board,
+    inputs: Sequence[Sequence[Array]],
+    *,
+    numerics: Numerics = TFLM,
+    toolchain: str | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Report:
+    """The same for a Program that somebody made of `graph`, on given inputs; cycles are those of the first."""
+    compiler = toolchains.find(toolchain)
     made = build.generate_sources(program, numerics, board)
     roomy = _roomy(board)
     progress(f"compiling {len(made.sources.symbols)} layers", 0, 1)
-    path = build.link(made, roomy, compiler)
-    image = images.load(path)
+    image = images.load(build.link(made, roomy, compiler))
     target = prepare(program, made.sources.entry, made.sources.symbol, image, roomy)
-    tried = inputs_for(graph, count, seed)
     runs = []
-    for n, inputs in enumerate(tried):
-        progress("running on the emulated board", n, len(tried))
-        expected = interpreter.run(graph, inputs, numerics)
-        runs.append(execute(target, inputs, expected, n))
-    progress("running on the emulated board", len(tried), len(tried))
+    for n, values in enumerate(inputs):
+        progress("running on the emulated board", n, len(inputs))
+        runs.append(execute(target, values, interpreter.run(graph, values, numerics), n))
     target.machine.check_instructions()
+    progress("adding up cycles", len(inputs), len(inputs))
     flash = flash_of(image, made.sources.is_constant)
     sram = Sram(program.arena_bytes, max(run.stack for run in runs), _data_bytes(image, roomy))
     return _report(graph, board, numerics, compiler.version, target, runs, sram, flash)

@@ -54,17 +54,17 @@ RS_INLINE void rs_average_pool_2d_channels(const struct rs_average_pool_2d p, in
 RS_INLINE void rs_average_pool_2d(const struct rs_average_pool_2d p, int32_t row_begin, int32_t row_end)
 {
     for (int32_t row = row_begin; row < row_end; row++) {
-        const struct rs_pool_row at = rs_pool_row_of(row, p.out_h);
-        const struct rs_taps down = rs_taps_of(at.line, p.size_h, p.stride_h, p.pad_top, p.in_h);
+        const struct rs_place at = rs_place_of(row, p.out_h);
+        const struct rs_taps down = rs_taps_of(at.inner, p.size_h, p.stride_h, p.pad_top, p.in_h);
         int8_t *y = rs_row(p.y, row);
         for (int32_t column = 0; column < p.out_w; column++) {
             const struct rs_taps across = rs_taps_of(column, p.size_w, p.stride_w, p.pad_left, p.in_w);
             int32_t channel = 0;
             for (; channel + 4 <= p.channels; channel += 4) {
-                rs_average_pool_2d_channels(p, at.image, down, across, channel, 1, y + channel);
+                rs_average_pool_2d_channels(p, at.outer, down, across, channel, 1, y + channel);
             }
             for (; channel < p.channels; channel++) {
-                rs_average_pool_2d_channels(p, at.image, down, across, channel, 0, y + channel);
+                rs_average_pool_2d_channels(p, at.outer, down, across, channel, 0, y + channel);
             }
             y += p.channels;
         }

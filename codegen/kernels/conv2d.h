@@ -35,6 +35,7 @@ RS_INLINE struct rs_conv2d_at rs_conv2d_first(const struct rs_conv2d p, int32_t 
     while (p.images > 1 && at.oy >= p.out_h) {
         at.oy -= p.out_h;
         at.image_row += p.in_h;
+        RS_KEEP_LOOP(at.oy);
     }
     return at;
 }

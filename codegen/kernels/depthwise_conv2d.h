@@ -276,6 +276,7 @@ RS_INLINE void rs_depthwise_conv2d(const struct rs_depthwise_conv2d p, int32_t r
         const int32_t *channel = p.channel;
         for (; p.images > 1 && oy >= p.out_h; oy -= p.out_h) {
             block.image_row += p.in_h;
+            RS_KEEP_LOOP(oy);
         }
         block.rows = rs_clamp(row_end - block.row, 0, p.block_rows);
         block.rows = p.images > 1 ? rs_clamp(block.rows, 0, p.out_h - oy) : block.rows;

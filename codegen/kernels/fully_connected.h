@@ -8,6 +8,7 @@
 #define RS_FULLY_CONNECTED_H
 
 #include "rs_exact.h"
+#include "rs_place.h"
 #include "rs_requantize.h"
 
 struct rs_fully_connected {
@@ -59,6 +60,19 @@ struct rs_fc_pair {
     uint32_t both, low;
 };
 
+#if !RS_DSP
+RS_INLINE uint32_t rs_fc_mla(int32_t a, int32_t b, uint32_t sum)
+{
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 2
+    uint32_t d; /* as C, GCC adds products first and runs out of registers */
+    __asm__("mla %0, %1, %2, %3" : "=r"(d) : "r"(a), "r"(b), "r"(sum));
+    return d;
+#else
+    return sum + (uint32_t)(a * b);
+#endif
+}
+#endif
+
 RS_INLINE void rs_fc_add(struct rs_fc_pair *s, const struct rs_fc_x x, const uint32_t *w)
 {
     const uint32_t even = w[0], odd = w[1];
@@ -68,10 +82,14 @@ RS_INLINE void rs_fc_add(struct rs_fc_pair *s, const struct rs_fc_x x, const uin
     s->both = (uint32_t)rs_smlad(x.odd, odd, (int32_t)s->both);
     s->low = (uint32_t)rs_smlad(x.odd, odd & 0x00ff00ffu, (int32_t)s->low);
 #else
-    s->both += (uint32_t)(x.x0 * (int16_t)even) + (uint32_t)(x.x2 * ((int32_t)even >> 16));
-    s->both += (uint32_t)(x.x1 * (int16_t)odd) + (uint32_t)(x.x3 * ((int32_t)odd >> 16));
-    s->low += (uint32_t)(x.x0 * (int32_t)(even & 0xffu)) + (uint32_t)(x.x2 * (int32_t)((even >> 16) & 0xffu));
-    s->low += (uint32_t)(x.x1 * (int32_t)(odd & 0xffu)) + (uint32_t)(x.x3 * (int32_t)((odd >> 16) & 0xffu));
+    s->both = rs_fc_mla(x.x0, (int16_t)even, s->both);
+    s->both = rs_fc_mla(x.x2, (int32_t)even >> 16, s->both);
+    s->low = rs_fc_mla(x.x0, (int32_t)(even & 0xffu), s->low);
+    s->low = rs_fc_mla(x.x2, (int32_t)((even >> 16) & 0xffu), s->low);
+    s->both = rs_fc_mla(x.x1, (int16_t)odd, s->both);
+    s->both = rs_fc_mla(x.x3, (int32_t)odd >> 16, s->both);
+    s->low = rs_fc_mla(x.x1, (int32_t)(odd & 0xffu), s->low);
+    s->low = rs_fc_mla(x.x3, (int32_t)((odd >> 16) & 0xffu), s->low);
 #endif
 }
 
@@ -80,19 +98,80 @@ struct rs_fc_block {
     struct rs_fc_pair first, second;
 };
 
+#if RS_DSP_NATIVE
+
+/* Sixteen products of four values of x with two pairs, in sixteen instructions. */
+#define RS_FC_STEP                                                                                                     \
+    "ldr r4, [%[x]], #4\n\t"                                                                                           \
+    "ldmia %[w]!, {r0, r1, r2, r3}\n\t"                                                                                \
+    "sxtb16 r5, r4, ror #8\n\t"                                                                                        \
+    "sxtb16 r4, r4\n\t"                                                                                                \
+    "smlad %[b0], r4, r0, %[b0]\n\t"                                                                                   \
+    "smlad %[b1], r4, r2, %[b1]\n\t"                                                                                   \
+    "uxtb16 r0, r0\n\t"                                                                                                \
+    "smlad %[b0], r5, r1, %[b0]\n\t"                                                                                   \
+    "uxtb16 r2, r2\n\t"                                                                                                \
+    "smlad %[b1], r5, r3, %[b1]\n\t"                                                                                   \
+    "uxtb16 r1, r1\n\t"                                                                                                \
+    "smlad %[l0], r4, r0, %[l0]\n\t"                                                                                   \
+    "uxtb16 r3, r3\n\t"                                                                                                \
+    "smlad %[l1], r4, r2, %[l1]\n\t"                                                                                   \
+    "smlad %[l0], r5, r1, %[l0]\n\t"                                                                                   \
+    "smlad %[l1], r5, r3, %[l1]\n\t"
+#define RS_FC_REGISTERS                                                                                                \
+    [x] "+r"(x), [w] "+r"(w), [b0] "+r"(s->first.both), [l0] "+r"(s->first.low), [b1] "+r"(s->second.both),            \
+        [l1] "+r"(s->second.low)
+#define RS_FC_CLOBBERS "r0", "r1", "r2", "r3", "r4", "r5", "cc", "memory"
+
+/* `steps` times four k of two pairs. */
+RS_INLINE void rs_fc_steps(struct rs_fc_block *s, const int8_t *x, const uint32_t *w, int32_t steps)
+{
+    if (steps & 1) {
+        __asm__ volatile(RS_FC_STEP : RS_FC_REGISTERS : : RS_FC_CLOBBERS);
+    }
+    if (steps & 2) {
+        __asm__ volatile(RS_FC_STEP RS_FC_STEP : RS_FC_REGISTERS : : RS_FC_CLOBBERS);
+    }
+    if (steps >= 4) {
+        const int8_t *end = x + 4 * (steps & ~3);
+        __asm__ volatile("1:\n\t" RS_FC_STEP RS_FC_STEP RS_FC_STEP RS_FC_STEP "cmp %[x], %[end]\n\tbne 1b"
+                         : RS_FC_REGISTERS
+                         : [end] "r"(end)
+                         : RS_FC_CLOBBERS);
+    }
+}
+
+#undef RS_FC_STEP
+#undef RS_FC_REGISTERS
+#undef RS_FC_CLOBBERS
+
+#else
+
+RS_INLINE void rs_fc_steps(struct rs_fc_block *s, const int8_t *x, const uint32_t *w, int32_t steps)
+{
+    for (; steps > 0; steps--, x += 4, w += 4) {
+        const struct rs_fc_x four = rs_fc_unpack(x);
+        rs_fc_add(&s->first, four, w);
+        rs_fc_add(&s->second, four, w + 2);
+    }
+}
+
+#endif
+
 RS_INLINE struct rs_fc_block rs_fc_dot(const int8_t *x, const uint32_t *w, int32_t count, int32_t pairs)
 {
+    const int32_t steps = count >> 2;
     struct rs_fc_block s = {{0, 0}, {0, 0}};
-    const int8_t *end = x + (count & ~3);
-    for (; x != end; x += 4, w += 2 * pairs) {
-        const struct rs_fc_x four = rs_fc_unpack(x);
-        rs_fc_add(&s.first, four, w);
-        if (pairs == 2) {
-            rs_fc_add(&s.second, four, w + 2);
+    if (pairs == 2) {
+        rs_fc_steps(&s, x, w, steps);
+    } else {
+        for (int32_t i = 0; i < steps; i++) {
+            rs_fc_add(&s.first, rs_fc_unpack(x + 4 * i), w + 2 * i);
         }
     }
     if (count & 3) {
-        const struct rs_fc_x rest = rs_fc_unpack_rest(x, count & 3);
+        const struct rs_fc_x rest = rs_fc_unpack_rest(x + 4 * steps, count & 3);
+        w += 2 * pairs * steps;
         rs_fc_add(&s.first, rest, w);
         if (pairs == 2) {
             rs_fc_add(&s.second, rest, w + 2);
@@ -169,47 +248,36 @@ RS_INLINE void rs_fc_batch(const struct rs_fully_connected p, const int8_t *x, i
     }
 }
 
-/* Where a batch begins: a row of x and a byte in it. */
-struct rs_fc_at {
-    int32_t row, byte;
-};
-
-RS_INLINE struct rs_fc_at rs_fc_move(struct rs_fc_at at, int32_t bytes, int32_t row_bytes)
+/* The k bytes of a batch in one piece; it begins in row `outer` of x, at byte `inner`. */
+RS_INLINE const int8_t *rs_fc_source(const struct rs_fully_connected p, struct rs_place at)
 {
-    at.byte += bytes;
-    for (; at.byte >= row_bytes; at.byte -= row_bytes) {
-        at.row++;
-    }
-    return at;
-}
-
-/* The k bytes at `at` in one piece. */
-RS_INLINE const int8_t *rs_fc_source(const struct rs_fully_connected p, struct rs_fc_at at)
-{
-    const int8_t *x = rs_row(p.x, at.row) + at.byte;
+    const int8_t *x = rs_row(p.x, at.outer) + at.inner;
     if (!p.gather) {
         return x;
     }
     for (int32_t k = 0; k < p.k; k++) {
-        if (at.byte == p.x_row_bytes) {
-            at.byte = 0;
-            x = rs_row(p.x, ++at.row);
+        if (at.inner == p.x_row_bytes) {
+            at.inner = 0;
+            x = rs_row(p.x, ++at.outer);
         }
         p.scratch[k] = *x++;
-        at.byte++;
+        at.inner++;
     }
     return p.scratch;
 }
 
 RS_INLINE void rs_fully_connected(const struct rs_fully_connected p, int32_t row_begin, int32_t row_end)
 {
-    struct rs_fc_at at = {0, 0};
-    at = rs_fc_move(at, row_begin * p.row_batches * p.k, p.x_row_bytes);
+    struct rs_place at = {row_begin, 0};
+    if (p.row_batches * p.k != p.x_row_bytes) {
+        at = rs_place_of(row_begin * p.row_batches * p.k, p.x_row_bytes);
+    }
     for (int32_t row = row_begin; row < row_end; row++) {
         int8_t *y = rs_row(p.y, row);
         for (int32_t batch = 0; batch < p.row_batches; batch++) {
             rs_fc_batch(p, rs_fc_source(p, at), y + batch * p.n);
-            at = rs_fc_move(at, p.k, p.x_row_bytes);
+            at.inner += p.k;
+            at = rs_place_at(at, p.x_row_bytes);
         }
     }
 }

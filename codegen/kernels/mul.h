@@ -55,7 +55,7 @@ RS_INLINE void rs_mul(const struct rs_mul p, int32_t row_begin, int32_t row_end)
     const struct rs_moves moves1 = {p.row_outer1, p.row_inner1, p.row_pixel1, p.pixel_bytes1};
     const struct rs_moves moves2 = {p.row_outer2, p.row_inner2, p.row_pixel2, p.pixel_bytes2};
     for (int32_t row = row_begin; row < row_end; row++) {
-        const struct rs_position at = rs_position_of(row, p.inner);
+        const struct rs_place at = rs_place_of(row, p.inner);
         int8_t *y = rs_row(p.y, row);
         for (int32_t pixel = 0; pixel < p.pixels; pixel++) {
             const int8_t *a = rs_operand(p.x1, 0, 0, moves1, at, pixel);

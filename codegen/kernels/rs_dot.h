@@ -18,20 +18,20 @@ struct rs_dot {
 
 #define RS_DOT_STEP                                                                                                    \
     "ldmia %[x]!, {r0, r1, r2, r3}\n\t"                                                                                \
-    "ldrd r4, r5, [%[w]], #8\n\t"                                                                                      \
-    "smlad %[b0], r0, r4, %[b0]\n\t"                                                                                   \
-    "smlad %[b1], r2, r4, %[b1]\n\t"                                                                                   \
-    "sxtb16 r4, r4\n\t"                                                                                                \
-    "smlad %[b0], r1, r5, %[b0]\n\t"                                                                                   \
-    "smlad %[b1], r3, r5, %[b1]\n\t"                                                                                   \
-    "sxtb16 r5, r5\n\t"                                                                                                \
-    "smlad %[f0], r0, r4, %[f0]\n\t"                                                                                   \
-    "smlad %[f1], r2, r4, %[f1]\n\t"                                                                                   \
-    "smlad %[f0], r1, r5, %[f0]\n\t"                                                                                   \
-    "smlad %[f1], r3, r5, %[f1]\n\t"
+    "ldrd r12, lr, [%[w]], #8\n\t"                                                                                      \
+    "smlad %[b0], r0, r12, %[b0]\n\t"                                                                                   \
+    "smlad %[b1], r2, r12, %[b1]\n\t"                                                                                   \
+    "sxtb16 r12, r12\n\t"                                                                                                \
+    "smlad %[b0], r1, lr, %[b0]\n\t"                                                                                   \
+    "smlad %[b1], r3, lr, %[b1]\n\t"                                                                                   \
+    "sxtb16 lr, lr\n\t"                                                                                                \
+    "smlad %[f0], r0, r12, %[f0]\n\t"                                                                                   \
+    "smlad %[f1], r2, r12, %[f1]\n\t"                                                                                   \
+    "smlad %[f0], r1, lr, %[f0]\n\t"                                                                                   \
+    "smlad %[f1], r3, lr, %[f1]\n\t"
 #define RS_DOT_REGISTERS                                                                                               \
     [x] "+r"(x), [w] "+r"(w), [b0] "+r"(d.both0), [b1] "+r"(d.both1), [f0] "+r"(d.first0), [f1] "+r"(d.first1)
-#define RS_DOT_CLOBBERS "r0", "r1", "r2", "r3", "r4", "r5", "cc", "memory"
+#define RS_DOT_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
 
 /* `steps` literal: four values of k each. */
 RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)

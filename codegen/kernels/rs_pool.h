@@ -2,7 +2,7 @@
 #ifndef RS_POOL_H
 #define RS_POOL_H
 
-#include "rs_view.h"
+#include "rs_place.h"
 
 /* Half-open interval of input positions. */
 struct rs_taps {
@@ -17,20 +17,6 @@ RS_INLINE struct rs_taps rs_taps_of(int32_t output, int32_t size, int32_t stride
         taps.end = length;
     }
     return taps;
-}
-
-/* Image and line of an output row counted over the batch. */
-struct rs_pool_row {
-    int32_t image, line;
-};
-
-RS_INLINE struct rs_pool_row rs_pool_row_of(int32_t row, int32_t out_h)
-{
-    struct rs_pool_row at = {0, row};
-    for (; at.line >= out_h; at.line -= out_h) {
-        at.image++;
-    }
-    return at;
 }
 
 #endif

@@ -71,7 +71,6 @@ RS_INLINE uint32_t rs_float_scale(int32_t n, uint32_t scale)
     if (m == 0u) {
         return sign;
     }
-#pragma GCC unroll 1
     while ((m >> shift) >= 0x1000000u) {
         shift++;
     }

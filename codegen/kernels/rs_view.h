@@ -18,6 +18,9 @@
 #error "refsim's kernels need GCC or clang"
 #endif
 
+/* Put into a loop that subtracts: compilers turn such loops into divisions, which Armv6-M does not have. */
+#define RS_KEEP_LOOP(value) __asm__("" : "+r"(value))
+
 struct rs_view {
     int8_t *data;       /* where row `first_row` lies (ring: where row 0, ring_rows, ... lie) */
     int32_t row_stride; /* bytes from a row to the next; at least a row's own bytes */

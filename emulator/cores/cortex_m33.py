@@ -86,7 +86,7 @@ def _wait(i: Instruction, previous: Instruction | None) -> int:
 
 
 def _is_late(i: Instruction) -> bool:
-    return i.kind in ("load", "multiply") or i.shifted or i.name in EXTEND_ADD or bool(i.groups & {"THUMB2DSP"})
+    return i.kind in ("load", "multiply") or i.shifted or i.name in EXTEND_ADD or bool(i.groups & {"THUMB2DSP", "T2EXTRACTPACK"})
 
 
 def _stored(i: Instruction) -> frozenset[str]:

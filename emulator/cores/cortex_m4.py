@@ -18,7 +18,7 @@ REFILL = 2  # P, cycles that a taken branch adds [T: 1 to 3; C: 2]
 UNALIGNED_TARGET = 1  # more where the target is a 32-bit instruction off a word boundary [T C]
 STARVING = 3  # so many 32-bit instructions in a row off word boundaries: +1 for the group [C]
 TABLE_BRANCH = 5  # TBB, TBH: at least 6 with their own cycle [T]
-LOAD_PC = 2  # LDR PC: at least 5, a load of 2, the refill and this [T]
+LOAD_PC = 1  # LDR PC: at least 5, a load of 2, the refill and this [T]
 DIVIDE = 7  # 2 to 12 by operand size, function unknown [T]: the middle
 FLOAT: Mapping[str, int] = {  # [L C]; others 1
     "vmla": 3, "vmls": 3, "vnmla": 3, "vnmls": 3, "vfma": 3, "vfms": 3, "vfnma": 3, "vfnms": 3,

@@ -129,6 +129,11 @@ def _banks_differ(older: Instruction, younger: Instruction) -> bool:
     return older.address != younger.address or (older.offset ^ younger.offset) & 4 != 0
 
 
+def _one_constant(older: Instruction, younger: Instruction) -> bool:
+    """MOVW and MOVT of one register issue together [J Q]."""
+    return older.name == "mov" and younger.name == "movt" and older.writes == younger.writes
+
+
 @dataclass
 class _Pipe:
     """The state of issue: the cycle reached, what issued in it, and when each register can be used how."""
@@ -140,7 +145,9 @@ class _Pipe:
 
     def issue(self, i: Instruction) -> None:
         operands = max((self._usable(i, r) for r in i.reads), default=0)
-        together = len(self.occupants) == 1 and operands <= self.cycle and pairs(self.occupants[0], i)
+        together = len(self.occupants) == 1 and (
+            (operands <= self.cycle and pairs(self.occupants[0], i)) or _one_constant(self.occupants[0], i)
+        )
         if together:
             self.occupants.append(i)
         else:

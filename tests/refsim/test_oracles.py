@@ -26,7 +26,9 @@ pytestmark = [
 if not MISSING:
     from golden.make import engines, reference
     from golden.make.draws import Draws, input_sets
+    from golden.make.elementwise import ALMOST_ONE
     from golden.make.model import Model, Operand, one_step, plain, quantised, serialise
+    from golden.make.rounding import ties
 
 EXAMPLES = int(os.environ.get("N", "100"))
 SAME, VALID = 0, 1
@@ -38,25 +40,39 @@ activations = st.integers(0, 3)
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
-def _weights(
-    draw: Draw, stream: Draws, channels: int, shape: Sequence[int], axis: int, per_tensor: bool
-) -> tuple[Operand, Operand, Operand, int]:
-    """(x without its shape, w, b, exponent of the products) with multipliers 2^-30 to 2^4 and accumulators to match."""
-    exponent = draw(st.integers(-14, -4))
-    w_scales = stream.scales(exponent, 1 if per_tensor else channels, draw(st.integers(1, 4)))
-    limit = draw(st.sampled_from([1, 8, 127]))
+def _scale(draw: Draw, stream: Draws, exponent: int) -> float:
+    """2**exponent up: a power of two, for exact ties, the float32 below one, or anything."""
+    kind = draw(st.sampled_from(["any", "any", "power", "below"]))
+    return stream.scale(exponent) if kind == "any" else 2.0**exponent * (1 if kind == "power" else ALMOST_ONE)
+
+
+def _weighted(
+    draw: Draw, stream: Draws, channels: int, taps: int, shape: Sequence[int], axis: int
+) -> tuple[list[Operand], float]:
+    """[x without its shape, w, b] and an output scale under which most sums stay inside int8.
+
+    Half the time the biases lie on rounding ties. Multipliers are 2^-24 to 2^3: with 2^20 and more in the accumulator
+    never above 1, because C leaves a left shift that overflows undefined.
+    """
+    exponent, count = draw(st.integers(-14, -4)), 1 if draw(st.booleans()) else channels
+    w_scales = [_scale(draw, stream, exponent) for _ in range(count)]
+    limit, reach = draw(st.sampled_from([1, 8, 127])), draw(st.sampled_from([0, 1000, 2**20, 2**30]))
     w = quantised(shape, w_scales, 0, stream.integers(-limit, limit, shape, "int8"), axis)
-    x = quantised((1,), stream.scale(draw(st.integers(-9, 0))), draw(zeros))
-    reach = draw(st.sampled_from([0, 1000, 2**20, 2**30]))
-    scales = [float(np.float32(x.scale[0] * s)) for s in w.scale]
-    b = quantised((channels,), scales, 0, stream.integers(-reach, reach, (channels,)))
-    # Larger accumulators than 2^24 would overflow in a shift to the left, which C leaves undefined.
-    lowest = int(np.frexp(x.scale[0] * max(w.scale))[1]) - (0 if reach > 1000 else 4)
-    return x, w, b, lowest
+    x = quantised((1,), _scale(draw, stream, draw(st.integers(-9, 0))), draw(zeros))
+    spread = max(reach, 64 * limit * max(1, round(taps**0.5)))
+    products = [x.scale[0] * scale for scale in w.scale] * (channels // count)
+    y_scale = _scale(draw, stream, round(np.log2(spread * max(products))) - 6 + draw(st.integers(-2, 2)))
+    bias = stream.integers(-reach, reach, (channels,))
+    if draw(st.booleans()):
+        steps = stream.integers(-100, 99, (channels,))
+        on_ties = [ties(p / y_scale, k) for p, k in zip(products, steps, strict=True)]
+        bias = np.where(np.abs(on_ties) < 2**30, on_ties, bias).astype(np.int32)
+    b = quantised((channels,), [float(np.float32(p)) for p in products[:count]], 0, bias)
+    return [x, w, b], y_scale
 
 
-def _y(draw: Draw, stream: Draws, shape: Sequence[int], lowest: int, reach: int = 24) -> Operand:
-    return quantised(shape, stream.scale(lowest + draw(st.integers(0, reach))), draw(zeros))
+def _y(draw: Draw, stream: Draws, shape: Sequence[int], lowest: int, reach: int) -> Operand:
+    return quantised(shape, _scale(draw, stream, lowest + draw(st.integers(0, reach))), draw(zeros))
 
 
 @st.composite
@@ -69,22 +85,22 @@ def convolutions(draw: Draw, depthwise: bool = False) -> Model:
         h, w = h + (kh - 1) * dh, w + (kw - 1) * dw
     channels = c * filters if depthwise else filters
     shape, axis = ((1, kh, kw, channels), 3) if depthwise else ((filters, kh, kw, c), 0)
-    x, weights, b, lowest = _weights(draw, stream, channels, shape, axis, draw(st.booleans()))
+    (x, weights, b), y_scale = _weighted(draw, stream, channels, kh * kw * (1 if depthwise else c), shape, axis)
     cut = [(kh - 1) * dh, (kw - 1) * dw] if padding == VALID else [0, 0]
     out = [-(-(size - less) // stride) for size, less, stride in zip((h, w), cut, (sh, sw), strict=True)]
     options = {"Padding": padding, "StrideW": sw, "StrideH": sh, "FusedActivationFunction": draw(activations)}
     options |= {"DilationWFactor": dw, "DilationHFactor": dh} | ({"DepthMultiplier": filters} if depthwise else {})
     image = quantised((n, h, w, c), x.scale, x.zero_point)
     name = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
-    return one_step(name, [image, weights, b], _y(draw, stream, (n, *out, channels), lowest), options)
+    return one_step(name, [image, weights, b], quantised((n, *out, channels), y_scale, draw(zeros)), options)
 
 
 @st.composite
 def layers(draw: Draw) -> Model:
     stream = Draws(draw(seeds))
-    rows, depth, units = draw(st.tuples(sizes, st.integers(1, 40), sizes))
-    x, w, b, lowest = _weights(draw, stream, units, (units, depth), 0, draw(st.booleans()))
-    y = _y(draw, stream, (rows, units), lowest)
+    rows, depth, units = draw(st.tuples(sizes, st.integers(1, 40), st.integers(1, 30)))
+    (x, w, b), y_scale = _weighted(draw, stream, units, depth, (units, depth), 0)
+    y = quantised((rows, units), y_scale, draw(zeros))
     vector = quantised((rows, depth), x.scale, x.zero_point)
     operands = [vector, w, b if draw(st.booleans()) else None]
     return one_step("FULLY_CONNECTED", operands, y, {"FusedActivationFunction": draw(activations)})
@@ -93,12 +109,13 @@ def layers(draw: Draw) -> Model:
 @st.composite
 def pairs(draw: Draw, name: str) -> Model:
     stream = Draws(draw(seeds))
-    shape = draw(st.lists(sizes, min_size=1, max_size=4))
+    shape = [*draw(st.lists(sizes, max_size=3)), draw(st.integers(1, 30))]
     shapes = [shape, [1 if draw(st.booleans()) else size for size in shape][draw(st.integers(0, len(shape) - 1)) :]]
-    exponents = draw(st.tuples(st.integers(-8, 2), st.integers(-8, 2)))
-    operands = [quantised(s, stream.scale(e), draw(zeros)) for s, e in zip(shapes, exponents, strict=True)]
-    lowest = sum(exponents) if name == "MUL" else max(exponents) - 2
-    y = _y(draw, stream, shape, lowest, 16 if name == "MUL" else 5)
+    first, gap = draw(st.integers(-8, 2)), draw(st.integers(-6, 6) | st.integers(-2, 2))
+    exponents = (first, first + gap)
+    operands = [quantised(s, _scale(draw, stream, e), draw(zeros)) for s, e in zip(shapes, exponents, strict=True)]
+    lowest = sum(exponents) + 4 if name == "MUL" else max(exponents) - 1
+    y = _y(draw, stream, shape, lowest, 6 if name == "MUL" else 3)
     return one_step(
         name, operands[:: draw(st.sampled_from([1, -1]))], y, {"FusedActivationFunction": draw(activations)}
     )
@@ -108,7 +125,7 @@ def pairs(draw: Draw, name: str) -> Model:
 def unaries(draw: Draw, name: str) -> Model:
     """A change of quantisation: QUANTIZE, RELU and RELU6."""
     stream, shape, exponent = Draws(draw(seeds)), (1, 256), draw(st.integers(-10, 3))
-    x = quantised(shape, stream.scale(exponent), draw(zeros))
+    x = quantised(shape, _scale(draw, stream, exponent), draw(zeros))
     return one_step(name, [x], _y(draw, stream, shape, exponent - 2, 9))
 
 
@@ -140,7 +157,7 @@ def means(draw: Draw) -> Model:
     reduced = {axis % len(shape) for axis in axes}
     out = [1 if n in reduced else size for n, size in enumerate(shape) if keep or n not in reduced]
     exponent = draw(st.integers(-8, 2))
-    x = quantised(shape, stream.scale(exponent), draw(zeros))
+    x = quantised(shape, _scale(draw, stream, exponent), draw(zeros))
     return one_step("MEAN", [x, plain(axes)], _y(draw, stream, out, exponent - 3, 6), {"KeepDims": keep})
 
 

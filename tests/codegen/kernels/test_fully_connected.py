@@ -116,9 +116,9 @@ def test_accumulators_on_ties(check_kernels: Any, numerics: Any) -> None:
 def test_products_that_float64_lifts_to_a_tie(check_kernels: Any) -> None:
     """Quotients of whole numbers, such as 3/10: 5 times its float64 is below 1.5, but float64's product is 1.5."""
     random = np.random.default_rng(10)
-    cases = [(*tie_case(b, 1.0, random.integers(1, 400, 1000), float(b)), LITERT) for b in (7, 10, 60, 133, 999)]
+    cases = [(*tie_case(b, 1.0, random.integers(1, 400, 1000), float(b)), LITERT) for b in (10, 30, 60, 70, 210)]
     lifted = sum(int(np.sum(without_lift(case) != OPERATOR.reference(*case[1:])[0])) for case in cases)
-    assert lifted > 100
+    assert lifted > 30
     check_kernels(cases)
 
 
