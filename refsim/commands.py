@@ -128,7 +128,7 @@ def read_inputs(path: Path, graph: Graph) -> tuple[Array, ...]:
 
     expected = f"expected an .npz file with input_0 to input_{len(graph.inputs) - 1}"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             missing = [f"input_{n}" for n in range(len(graph.inputs)) if f"input_{n}" not in stored.files]
             if missing:
                 raise UsageError(

@@ -19,49 +19,64 @@ struct rs_add {
     int32_t low, high;                        /* clamp */
 };
 
-/* (x - zero_point) * 2^20 * multiplier * 2^(-31 - right), rounded twice. The difference has nine bits, so that without
- * a long multiply two short products give the first rounding. */
-RS_INLINE int32_t rs_add_scaled(int32_t x, int32_t zero_point, int32_t multiplier, int32_t right)
+/* The input of the larger scale: its ratio to the common scale is 1/2, which leaves nothing to round. */
+RS_INLINE int32_t rs_add_is_half(int32_t multiplier, int32_t right)
+{
+    return multiplier == 1 << 30 && right == 0;
+}
+
+/* (x - zero_point) * 2^20 * multiplier * 2^(-31 - right), rounded twice, + plus. The difference has nine bits, so that
+ * without a long multiply two short products give the first rounding. */
+RS_INLINE int32_t rs_add_scaled(int32_t x, int32_t zero_point, int32_t multiplier, int32_t right, int32_t plus)
 {
     const int32_t half = right > 0 ? (int32_t)(1u << (right - 1)) : 0;
+    const int32_t before = right <= 4 ? plus * (1 << (right & 7)) : 0; /* |plus| <= 2^26 */
+    const int32_t after = right <= 4 ? 0 : plus;
     int32_t high;
-    if (multiplier == 1 << 30 && right == 0) {
-        return (int32_t)(((uint32_t)x << 19) - ((uint32_t)zero_point << 19));
-    }
 #if RS_DSP
     const int32_t difference = (int32_t)(((uint32_t)x << 21) - ((uint32_t)zero_point << 21));
-    high = rs_smmlar((uint32_t)difference, (uint32_t)multiplier, half);
+    high = rs_smmlar((uint32_t)difference, (uint32_t)multiplier, half + before);
 #else
     const int32_t difference = x - zero_point;
-    high = difference * (multiplier >> 16) * 32 + ((difference * (multiplier & 0xffff) + 1024) >> 11) + half;
+    high = difference * (multiplier >> 16) * 32 + ((difference * (multiplier & 0xffff) + 1024) >> 11) + half + before;
 #endif
-    return (high + (right > 0 ? difference >> 31 : 0)) >> right;
+    return ((high + (right > 0 ? difference >> 31 : 0)) >> right) + after;
 }
 
-RS_INLINE int32_t rs_add_one(const struct rs_add p, int32_t a, int32_t b)
+/* The sum of both inputs, in the common scale; of nine bits and a fraction of 19 or less. */
+RS_INLINE int32_t rs_add_total(const struct rs_add p, int32_t a, int32_t b)
 {
-    const int32_t total = rs_add_scaled(a, p.zero_point1, p.multiplier1, p.right1) +
-                          rs_add_scaled(b, p.zero_point2, p.multiplier2, p.right2);
-    return rs_clamp_int8(rs_scale_right(total, p.multiplier, p.right) + p.zero_point, p.low, p.high);
+    if (rs_add_is_half(p.multiplier1, p.right1) && rs_add_is_half(p.multiplier2, p.right2)) {
+        return (a + b - (p.zero_point1 + p.zero_point2)) * (1 << 19);
+    }
+    if (rs_add_is_half(p.multiplier1, p.right1)) {
+        const int32_t plus = -p.zero_point1 * (1 << 19);
+        return a * (1 << 19) + rs_add_scaled(b, p.zero_point2, p.multiplier2, p.right2, plus);
+    }
+    return b * (1 << 19) + rs_add_scaled(a, p.zero_point1, p.multiplier1, p.right1, -p.zero_point2 * (1 << 19));
 }
 
-/* One run of `channels` bytes. Four are loaded before any is stored, which the compiler may not assume to be safe. */
+RS_INLINE int8_t rs_add_one(const struct rs_add p, int32_t a, int32_t b)
+{
+    const int32_t scaled = rs_scale_right(rs_add_total(p, a, b), p.multiplier, p.right);
+    return (int8_t)rs_clamp_int8(scaled + p.zero_point, p.low, p.high);
+}
+
+/* One run of `channels` bytes. Two are loaded before any is stored, which the compiler may not assume to be safe. */
 RS_INLINE void rs_add_run(const struct rs_add p, const int8_t *a, const int8_t *b, int8_t *y)
 {
-    int32_t left = p.channels;
-    for (; left >= 4; left -= 4) {
-        const int32_t a0 = a[0], a1 = a[p.step1], a2 = a[2 * p.step1], a3 = a[3 * p.step1];
-        const int32_t b0 = b[0], b1 = b[p.step2], b2 = b[2 * p.step2], b3 = b[3 * p.step2];
-        y[0] = (int8_t)rs_add_one(p, a0, b0);
-        y[1] = (int8_t)rs_add_one(p, a1, b1);
-        y[2] = (int8_t)rs_add_one(p, a2, b2);
-        y[3] = (int8_t)rs_add_one(p, a3, b3);
-        a += 4 * p.step1;
-        b += 4 * p.step2;
-        y += 4;
+    const int8_t *const end = y + (p.channels & ~3);
+    for (; y != end; y += 4) {
+        for (int32_t pair = 0; pair < 2; pair++) {
+            const int32_t a0 = a[0], a1 = a[p.step1], b0 = b[0], b1 = b[p.step2];
+            y[2 * pair] = rs_add_one(p, a0, b0);
+            y[2 * pair + 1] = rs_add_one(p, a1, b1);
+            a += 2 * p.step1;
+            b += 2 * p.step2;
+        }
     }
-    for (; left > 0; left--) {
-        *y++ = (int8_t)rs_add_one(p, *a, *b);
+    for (int32_t left = p.channels & 3; left > 0; left--) {
+        *y++ = rs_add_one(p, *a, *b);
         a += p.step1;
         b += p.step2;
     }

@@ -10,10 +10,13 @@
 struct rs_conv2d {
     struct rs_view x;       /* int8 [images * in_h][in_w][in_c] */
     struct rs_view y;       /* int8 [images * out_h][out_w][out_c] */
-    const int16_t *w;       /* paired: [ceil(out_c / 2)][depth] as rs_dot.h wants it */
-    const int8_t *w_single; /* not paired: [out_c][depth], each four in the order 0 2 1 3 */
-    const int32_t *channel; /* [out_c][3], see rs_requantize.h */
+    const int16_t *w;       /* paired: [ceil(live / 2)][depth] as rs_dot.h wants it */
+    const int8_t *w_single; /* not paired: [live][depth], each four in the order 0 2 1 3 */
+    const int32_t *channel; /* [live][3], see rs_requantize.h */
     int32_t paired;         /* which of the two layouts of weights */
+    int32_t live;           /* channels to compute; when fewer than out_c: */
+    const uint16_t *place;  /* [live]: which channels those are */
+    const int8_t *still;    /* [out_c]: values of the others, which no input can change; 0 for the live ones */
     int32_t images, in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
     int32_t depth; /* kernel_h * kernel_w * in_c, rounded up to a multiple of 4; more weights are 0 */
@@ -124,21 +127,29 @@ RS_INLINE void rs_conv2d_store(const struct rs_conv2d p, const int32_t *channel,
     *y0 = (int8_t)rs_requantize(acc0, channel[1], channel[2], p.fast, p.y_zero, p.low, p.high);
 }
 
+/* Offset in a pixel of the i-th channel that is computed. */
+RS_INLINE int32_t rs_conv2d_place(const struct rs_conv2d p, int32_t i)
+{
+    return p.live == p.out_c ? i : p.place[i];
+}
+
 RS_INLINE void rs_conv2d_paired(const struct rs_conv2d p, int8_t *y0, int8_t *y1)
 {
     const int16_t *const x = (const int16_t *)(const void *)p.scratch;
     const int32_t *channel = p.channel;
     const int16_t *w = p.w;
-    int32_t left = p.out_c;
-    for (; left >= 2; left -= 2, w += p.depth, channel += 6, y0 += 2, y1 += 2) {
+    int32_t i;
+    for (i = 0; i < (p.live & ~1); i += 2, w += p.depth, channel += 6) {
         const struct rs_dot d = rs_dot_2x2(x, w, p.depth / 4, channel[0]);
-        rs_conv2d_store(p, channel, d.first0, d.first1, y0, y1);
+        const int32_t c = rs_conv2d_place(p, i), next = rs_conv2d_place(p, i + 1);
+        rs_conv2d_store(p, channel, d.first0, d.first1, y0 + c, y1 + c);
         rs_conv2d_store(p, channel + 3, rs_dot_second(d.both0, d.first0, channel[3]),
-            rs_dot_second(d.both1, d.first1, channel[3]), y0 + 1, y1 + 1);
+            rs_dot_second(d.both1, d.first1, channel[3]), y0 + next, y1 + next);
     }
-    if (p.out_c & 1) {
+    if (p.live & 1) {
         const struct rs_dot d = rs_dot_2x2(x, w, p.depth / 4, channel[0]);
-        rs_conv2d_store(p, channel, d.first0, d.first1, y0, y1);
+        const int32_t c = rs_conv2d_place(p, i);
+        rs_conv2d_store(p, channel, d.first0, d.first1, y0 + c, y1 + c);
     }
 }
 
@@ -147,9 +158,10 @@ RS_INLINE void rs_conv2d_single(const struct rs_conv2d p, int8_t *y0, int8_t *y1
 {
     const int32_t *channel = p.channel;
     const int8_t *w = p.w_single;
-    int32_t c, k;
-    for (c = 0; c < p.out_c; ++c, w += p.depth, channel += 3) {
+    int32_t i, k;
+    for (i = 0; i < p.live; ++i, w += p.depth, channel += 3) {
         const int16_t *x = (const int16_t *)(const void *)p.scratch;
+        const int32_t c = rs_conv2d_place(p, i);
         uint32_t acc0 = (uint32_t)channel[0], acc1 = acc0;
         for (k = 0; k < p.depth; ++k, x += (k & 3) ? 1 : 5) {
             acc0 += (uint32_t)(x[0] * w[k]);
@@ -161,6 +173,10 @@ RS_INLINE void rs_conv2d_single(const struct rs_conv2d p, int8_t *y0, int8_t *y1
 
 RS_INLINE void rs_conv2d_pixels(const struct rs_conv2d p, int8_t *y0, int8_t *y1)
 {
+    if (p.live < p.out_c) {
+        rs_append(y0, p.still, p.out_c);
+        rs_append(y1, p.still, p.out_c);
+    }
     if (p.paired) {
         rs_conv2d_paired(p, y0, y1);
     } else {

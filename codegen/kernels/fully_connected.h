@@ -102,30 +102,30 @@ struct rs_fc_block {
 
 /* Sixteen products of four values of x with two pairs, in sixteen instructions. */
 #define RS_FC_STEP                                                                                                     \
-    "ldr r4, [%[x]], #4\n\t"                                                                                           \
+    "ldr r12, [%[x]], #4\n\t"                                                                                          \
     "ldmia %[w]!, {r0, r1, r2, r3}\n\t"                                                                                \
-    "sxtb16 r5, r4, ror #8\n\t"                                                                                        \
-    "sxtb16 r4, r4\n\t"                                                                                                \
-    "smlad %[b0], r4, r0, %[b0]\n\t"                                                                                   \
-    "smlad %[b1], r4, r2, %[b1]\n\t"                                                                                   \
+    "sxtb16 lr, r12, ror #8\n\t"                                                                                       \
+    "sxtb16 r12, r12\n\t"                                                                                              \
+    "smlad %[b0], r12, r0, %[b0]\n\t"                                                                                  \
+    "smlad %[b1], r12, r2, %[b1]\n\t"                                                                                  \
     "uxtb16 r0, r0\n\t"                                                                                                \
-    "smlad %[b0], r5, r1, %[b0]\n\t"                                                                                   \
+    "smlad %[b0], lr, r1, %[b0]\n\t"                                                                                   \
     "uxtb16 r2, r2\n\t"                                                                                                \
-    "smlad %[b1], r5, r3, %[b1]\n\t"                                                                                   \
+    "smlad %[b1], lr, r3, %[b1]\n\t"                                                                                   \
     "uxtb16 r1, r1\n\t"                                                                                                \
-    "smlad %[l0], r4, r0, %[l0]\n\t"                                                                                   \
+    "smlad %[l0], r12, r0, %[l0]\n\t"                                                                                  \
     "uxtb16 r3, r3\n\t"                                                                                                \
-    "smlad %[l1], r4, r2, %[l1]\n\t"                                                                                   \
-    "smlad %[l0], r5, r1, %[l0]\n\t"                                                                                   \
-    "smlad %[l1], r5, r3, %[l1]\n\t"
+    "smlad %[l1], r12, r2, %[l1]\n\t"                                                                                  \
+    "smlad %[l0], lr, r1, %[l0]\n\t"                                                                                   \
+    "smlad %[l1], lr, r3, %[l1]\n\t"
 #define RS_FC_REGISTERS                                                                                                \
-    [x] "+r"(x), [w] "+r"(w), [b0] "+r"(s->first.both), [l0] "+r"(s->first.low), [b1] "+r"(s->second.both),            \
-        [l1] "+r"(s->second.low)
-#define RS_FC_CLOBBERS "r0", "r1", "r2", "r3", "r4", "r5", "cc", "memory"
+    [x] "+r"(x), [w] "+r"(w), [b0] "+r"(b0), [l0] "+r"(l0), [b1] "+r"(b1), [l1] "+r"(l1)
+#define RS_FC_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
 
 /* `steps` times four k of two pairs. */
-RS_INLINE void rs_fc_steps(struct rs_fc_block *s, const int8_t *x, const uint32_t *w, int32_t steps)
+RS_INLINE struct rs_fc_block rs_fc_steps(const int8_t *x, const uint32_t *w, int32_t steps)
 {
+    uint32_t b0 = 0, l0 = 0, b1 = 0, l1 = 0;
     if (steps & 1) {
         __asm__ volatile(RS_FC_STEP : RS_FC_REGISTERS : : RS_FC_CLOBBERS);
     }
@@ -139,6 +139,7 @@ RS_INLINE void rs_fc_steps(struct rs_fc_block *s, const int8_t *x, const uint32_
                          : [end] "r"(end)
                          : RS_FC_CLOBBERS);
     }
+    return (struct rs_fc_block){{b0, l0}, {b1, l1}};
 }
 
 #undef RS_FC_STEP
@@ -147,13 +148,15 @@ RS_INLINE void rs_fc_steps(struct rs_fc_block *s, const int8_t *x, const uint32_
 
 #else
 
-RS_INLINE void rs_fc_steps(struct rs_fc_block *s, const int8_t *x, const uint32_t *w, int32_t steps)
+RS_INLINE struct rs_fc_block rs_fc_steps(const int8_t *x, const uint32_t *w, int32_t steps)
 {
+    struct rs_fc_block s = {{0, 0}, {0, 0}};
     for (; steps > 0; steps--, x += 4, w += 4) {
         const struct rs_fc_x four = rs_fc_unpack(x);
-        rs_fc_add(&s->first, four, w);
-        rs_fc_add(&s->second, four, w + 2);
+        rs_fc_add(&s.first, four, w);
+        rs_fc_add(&s.second, four, w + 2);
     }
+    return s;
 }
 
 #endif
@@ -163,7 +166,7 @@ RS_INLINE struct rs_fc_block rs_fc_dot(const int8_t *x, const uint32_t *w, int32
     const int32_t steps = count >> 2;
     struct rs_fc_block s = {{0, 0}, {0, 0}};
     if (pairs == 2) {
-        rs_fc_steps(&s, x, w, steps);
+        s = rs_fc_steps(x, w, steps);
     } else {
         for (int32_t i = 0; i < steps; i++) {
             rs_fc_add(&s.first, rs_fc_unpack(x + 4 * i), w + 2 * i);

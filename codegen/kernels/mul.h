@@ -19,32 +19,30 @@ struct rs_mul {
 };
 
 /* The product has 17 bits, which leaves room for small left shifts. */
-RS_INLINE int32_t rs_mul_one(const struct rs_mul p, int32_t a, int32_t b)
+RS_INLINE int8_t rs_mul_one(const struct rs_mul p, int32_t a, int32_t b)
 {
     const int32_t product = (a - p.zero_point1) * (b - p.zero_point2);
     const int32_t scaled = p.shift <= 0    ? rs_scale_right(product, p.multiplier, -p.shift)
                            : p.shift <= 13 ? rs_scale_right(product * (1 << (p.shift & 15)), p.multiplier, 0)
                                            : rs_multiply(product, p.multiplier, p.shift);
-    return rs_clamp_int8((int32_t)((uint32_t)scaled + (uint32_t)p.zero_point), p.low, p.high);
+    return (int8_t)rs_clamp_int8((int32_t)((uint32_t)scaled + (uint32_t)p.zero_point), p.low, p.high);
 }
 
-/* One run of `channels` bytes. Four are loaded before any is stored, which the compiler may not assume to be safe. */
+/* One run of `channels` bytes. Two are loaded before any is stored, which the compiler may not assume to be safe. */
 RS_INLINE void rs_mul_run(const struct rs_mul p, const int8_t *a, const int8_t *b, int8_t *y)
 {
-    int32_t left = p.channels;
-    for (; left >= 4; left -= 4) {
-        const int32_t a0 = a[0], a1 = a[p.step1], a2 = a[2 * p.step1], a3 = a[3 * p.step1];
-        const int32_t b0 = b[0], b1 = b[p.step2], b2 = b[2 * p.step2], b3 = b[3 * p.step2];
-        y[0] = (int8_t)rs_mul_one(p, a0, b0);
-        y[1] = (int8_t)rs_mul_one(p, a1, b1);
-        y[2] = (int8_t)rs_mul_one(p, a2, b2);
-        y[3] = (int8_t)rs_mul_one(p, a3, b3);
-        a += 4 * p.step1;
-        b += 4 * p.step2;
-        y += 4;
+    const int8_t *const end = y + (p.channels & ~3);
+    for (; y != end; y += 4) {
+        for (int32_t pair = 0; pair < 2; pair++) {
+            const int32_t a0 = a[0], a1 = a[p.step1], b0 = b[0], b1 = b[p.step2];
+            y[2 * pair] = rs_mul_one(p, a0, b0);
+            y[2 * pair + 1] = rs_mul_one(p, a1, b1);
+            a += 2 * p.step1;
+            b += 2 * p.step2;
+        }
     }
-    for (; left > 0; left--) {
-        *y++ = (int8_t)rs_mul_one(p, *a, *b);
+    for (int32_t left = p.channels & 3; left > 0; left--) {
+        *y++ = rs_mul_one(p, *a, *b);
         a += p.step1;
         b += p.step2;
     }

@@ -29,32 +29,67 @@ struct rs_dot {
     "smlad %[f1], r2, r12, %[f1]\n\t"                                                                                   \
     "smlad %[f0], r1, lr, %[f0]\n\t"                                                                                   \
     "smlad %[f1], r3, lr, %[f1]\n\t"
+/* The same as the first step: the bias, which all four sums start from, is in f1. */
+#define RS_DOT_FIRST                                                                                                   \
+    "ldmia %[x]!, {r0, r1, r2, r3}\n\t"                                                                                \
+    "ldrd r12, lr, [%[w]], #8\n\t"                                                                                     \
+    "smlad %[b0], r0, r12, %[f1]\n\t"                                                                                  \
+    "smlad %[b1], r2, r12, %[f1]\n\t"                                                                                  \
+    "sxtb16 r12, r12\n\t"                                                                                              \
+    "smlad %[f0], r0, r12, %[f1]\n\t"                                                                                  \
+    "smlad %[f1], r2, r12, %[f1]\n\t"                                                                                  \
+    "smlad %[b0], r1, lr, %[b0]\n\t"                                                                                   \
+    "smlad %[b1], r3, lr, %[b1]\n\t"                                                                                   \
+    "sxtb16 lr, lr\n\t"                                                                                                \
+    "smlad %[f0], r1, lr, %[f0]\n\t"                                                                                   \
+    "smlad %[f1], r3, lr, %[f1]\n\t"
 #define RS_DOT_REGISTERS                                                                                               \
     [x] "+r"(x), [w] "+r"(w), [b0] "+r"(d.both0), [b1] "+r"(d.both1), [f0] "+r"(d.first0), [f1] "+r"(d.first1)
+#define RS_DOT_REGISTERS_FIRST                                                                                         \
+    [x] "+r"(x), [w] "+r"(w), [b0] "=&r"(d.both0), [b1] "=&r"(d.both1), [f0] "=&r"(d.first0), [f1] "+r"(d.first1)
 #define RS_DOT_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
+
+RS_INLINE struct rs_dot rs_dot_straight(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)
+{
+    struct rs_dot d;
+    d.first1 = bias;
+    if (steps & 1) {
+        __asm__ volatile(RS_DOT_FIRST : RS_DOT_REGISTERS_FIRST : : RS_DOT_CLOBBERS);
+    } else {
+        __asm__ volatile(RS_DOT_FIRST RS_DOT_STEP : RS_DOT_REGISTERS_FIRST : : RS_DOT_CLOBBERS);
+    }
+    if ((steps - 1) & 2) {
+        __asm__ volatile(RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
+    }
+    if ((steps - 1) & 4) {
+        __asm__ volatile(RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
+    }
+    return d;
+}
 
 /* `steps` literal: four values of k each. */
 RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)
 {
     struct rs_dot d = {bias, bias, bias, bias};
+    const int16_t *const end = x + 8 * steps;
+    if (steps <= 8) {
+        return rs_dot_straight(x, w, steps, bias);
+    }
     if (steps & 1) {
         __asm__ volatile(RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
     }
     if (steps & 2) {
         __asm__ volatile(RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
     }
-    if (steps >= 8) {
-        const int16_t *end = x + 8 * (steps & ~3);
-        __asm__ volatile("1:\n\t" RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP "cmp %[x], %[end]\n\tbne 1b"
-                         : RS_DOT_REGISTERS
-                         : [end] "r"(end)
-                         : RS_DOT_CLOBBERS);
-    } else if (steps >= 4) {
-        __asm__ volatile(RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
-    }
+    __asm__ volatile("1:\n\t" RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP "cmp %[x], %[end]\n\tbne 1b"
+                     : RS_DOT_REGISTERS
+                     : [end] "r"(end)
+                     : RS_DOT_CLOBBERS);
     return d;
 }
 
+#undef RS_DOT_FIRST
+#undef RS_DOT_REGISTERS_FIRST
 #undef RS_DOT_STEP
 #undef RS_DOT_REGISTERS
 #undef RS_DOT_CLOBBERS

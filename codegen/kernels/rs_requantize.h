@@ -43,7 +43,8 @@ RS_INLINE int32_t rs_requantize(
     if (fast) {
         const int32_t h = rs_scale_doubled(acc, multiplier);
         const int32_t half = (int32_t)((uint32_t)(2 * zero + 1) << shift) >> 1;
-        return rs_clamp_int8((h + (h >> 31) + half) >> shift, low, high);
+        const int32_t away = low == zero ? 0 : h >> 31; /* else what is below 0 is clamped, however rounded */
+        return rs_clamp_int8((h + away + half) >> shift, low, high);
     }
     return rs_clamp(rs_multiply(acc, multiplier, shift), low - zero, high - zero) + zero;
 }

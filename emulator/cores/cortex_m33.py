@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emulator.cores.cortex_m4 import DIVIDE, FLOAT, TABLE_BRANCH
-from emulator.instructions import EXTEND_ADD, Instruction
+from emulator.instructions import DSP_GROUPS, EXTEND_ADD, Instruction
 from emulator.timing import LEFT, UNITS, Charge, Placed
 
 CALIBRATED: float | None = None
@@ -86,7 +86,7 @@ def _wait(i: Instruction, previous: Instruction | None) -> int:
 
 
 def _is_late(i: Instruction) -> bool:
-    return i.kind in ("load", "multiply") or i.shifted or i.name in EXTEND_ADD or bool(i.groups & {"THUMB2DSP", "T2EXTRACTPACK"})
+    return i.kind in ("load", "multiply") or i.shifted or i.name in EXTEND_ADD or bool(i.groups & DSP_GROUPS)
 
 
 def _stored(i: Instruction) -> frozenset[str]:

@@ -53,7 +53,7 @@ class Conv2D(Operator):
         channels = w.shape[0]
         flat = w.reshape(channels, -1)
         acc = accumulate.matmul(patches(call, x, w.shape[1], w.shape[2]), flat)
-        bias = convolution.folded_bias(call, values, flat.sum(axis=1, dtype=np.int64))
+        bias = convolution.folded_bias(call, values, flat.sum(axis=1, dtype=np.int64), call.x.zero_point)
         reals, bounds = convolution.real_multipliers(call, channels), convolution.bounds(call)
         y = accumulate.requantize(acc, bias, reals, call.y.zero_point, bounds, numerics.requantize)
         return (y.reshape(call.y.shape),)
@@ -67,39 +67,46 @@ class Conv2D(Operator):
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         convolution.require_two_roundings(numerics, self.tflite)
         w = convolution.constant(call, 1)
-        channels, (_, height, width, _) = w.shape[0], w.shape
-        flat = in_fours(w.reshape(channels, -1))
-        sums, sizes = flat.sum(axis=1, dtype=np.int64), np.abs(flat.astype(np.int64)).sum(axis=1)
-        bias = convolution.folded_bias(call, [t.data if t else None for t in call.inputs], sums)
-        table, fast = convolution.channel_table(call, bias, 128 * sizes)
-        pairs = in_pairs(flat, sizes)
-        depth = flat.shape[1]
+        channels = convolution.channels(call, w.reshape(len(w), -1), call.x.zero_point)
+        live = live_channels(channels)
+        flat = in_fours(channels.w[live])
+        pairs, depth = in_pairs(flat), flat.shape[1]
+        constants: dict[str, Array] = {"w_single": flat} if pairs is None else {"w": pairs}
+        if len(live) < len(w):
+            constants |= {"place": live.astype(np.uint16), "still": channels.values}
         return KernelCall(
             kernel=self.name,
             views=("x", *(None for _ in call.inputs[1:])),
             literals={
-                **convolution.literals(call, height, width),
+                **convolution.literals(call, w.shape[1], w.shape[2]),
                 "paired": int(pairs is not None),
+                "live": len(live),
                 "depth": depth,
-                "fast": int(fast),
+                "fast": int(channels.fast),
             },
-            constants={"channel": table, **({"w_single": flat} if pairs is None else {"w": pairs})},
+            constants={"channel": channels.table[live], **constants},
             scratch=4 * depth + (depth if call.x.shape[3] % 4 else 0),
         )
+
+
+def live_channels(channels: convolution.Channels) -> NDArray[np.int64]:
+    """Indices of the channels to compute: all, unless enough are constant to pay for copying those."""
+    constant = int(channels.still.sum())
+    return np.flatnonzero(~channels.still) if constant * 16 >= len(channels.w) else np.arange(len(channels.w))
 
 
 def in_fours(w: NDArray[np.int8]) -> NDArray[np.int8]:
     """Rows padded by zeros to a multiple of 4, each four in the order 0 2 1 3, as rs_dot.h wants them."""
     padded = np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
-    return np.ascontiguousarray(padded.reshape(len(w), -1, 4)[:, :, [0, 2, 1, 3]].reshape(len(w), -1))
+    return np.ascontiguousarray(padded.reshape(len(w), padded.shape[1] // 4, 4)[:, :, [0, 2, 1, 3]].reshape(padded.shape))
 
 
-def in_pairs(w: NDArray[np.int8], sizes: NDArray[np.int64]) -> NDArray[np.int16] | None:
+def in_pairs(w: NDArray[np.int8]) -> NDArray[np.int16] | None:
     """256 * odd channel + even channel, [ceil(O/2), K]; None where 16 bits, or 24 bits of a sum, are too few."""
     even, odd = w[0::2].astype(np.int32), np.zeros(((len(w) + 1) // 2, w.shape[1]), np.int32)
     odd[: len(w) // 2] = w[1::2]
     both = 256 * odd + even
-    if both.min(initial=0) < -(1 << 15) or 128 * sizes[1::2].max(initial=0) >= 1 << 23:
+    if both.min(initial=0) < -(1 << 15) or 128 * np.abs(odd).sum(axis=1).max(initial=0) >= 1 << 23:
         return None
     return both.astype(np.int16)
 

@@ -125,11 +125,13 @@ def bounds(call: Call) -> tuple[int, int]:
     return fixedpoint.activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, "int8")
 
 
-def folded_bias(call: Call, values: Sequence[Array | None], weight_sums: NDArray[np.int64]) -> NDArray[np.int32]:
+def folded_bias(
+    call: Call, values: Sequence[Array | None], weight_sums: NDArray[np.int64], zero_point: int
+) -> NDArray[np.int32]:
     """bias - zero point * sum of the channel's weights, wrapped to int32 as the accumulator is."""
     bias = values[2] if len(values) > 2 else None
     plain = np.zeros(len(weight_sums), np.int64) if bias is None else bias.reshape(-1).astype(np.int64)
-    return (plain - call.x.zero_point * weight_sums).astype(np.int32)
+    return (plain - zero_point * weight_sums).astype(np.int32)
 
 
 def pad(call: Call, x: Array) -> Array:
@@ -139,28 +141,89 @@ def pad(call: Call, x: Array) -> Array:
     return np.pad(x, sides, constant_values=call.x.zero_point) if any(map(any, sides)) else x
 
 
-def input_rows(call: Call, index: int, rows: Rows) -> Rows:
+def input_rows(call: Call, index: int, interval: Rows) -> Rows:
     """Rows of x for output rows; weights and bias are needed whole."""
     tensor = operand(call.inputs[index], "operand")
     if index > 0:
         return (0, tensor.rows)
     axis = call.attributes.vertical(operand(call.inputs[1], "weights").shape[1])
-    return window.rows_needed(axis, rows, call.x.shape[1], call.y.shape[1])
+    return window.rows_needed(axis, interval, call.x.shape[1], call.y.shape[1])
 
 
-def channel_table(call: Call, bias: NDArray[np.int32], products: NDArray[np.int64]) -> tuple[NDArray[np.int32], bool]:
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Output channels as the C kernels take them.
+
+    w: int8 [channels, K], zero for constant channels. table: int32 [channels, 3], what rs_requantize.h reads.
+    fast: whether its fast form holds for every channel. still: which channels no input can change.
+    """
+
+    w: NDArray[np.int8]
+    table: NDArray[np.int32]
+    fast: bool
+    still: NDArray[np.bool_]
+    values: NDArray[np.int8]  # of the constant channels; 0 for others
+
+
+def channels(call: Call, w: NDArray[np.int8], zero_point: int) -> Channels:
+    """The kernel's view of w [channels, K] when it multiplies x - (x's zero point - zero_point).
+
+    With the extremes of x an accumulator has bounds; where both give the same output, the channel is constant: its
+    weights become zero and its table entry says the value.
+    """
+    bias = folded_bias(call, [t.data if t else None for t in call.inputs], w.sum(axis=1, dtype=np.int64), zero_point)
+    first, last = (limit - call.x.zero_point + zero_point for limit in fixedpoint.LIMITS["int8"])
+    wide = w.astype(np.int64)
+    low = bias + np.minimum(wide * first, wide * last).sum(axis=1)
+    high = bias + np.maximum(wide * first, wide * last).sum(axis=1)
+    multipliers, shifts = fixedpoint.quantize_multipliers(real_multipliers(call, len(bias)))
+    ends = [requantized(call, end, multipliers, shifts) for end in (low, high)]
+    largest = np.maximum(np.abs(low), np.abs(high))
+    still = (ends[0] == ends[1]) & (largest << np.maximum(shifts, 0) < 1 << 31)
+    fast = bool((still | suits_fast(largest, multipliers, shifts)).all())
+    values = np.where(still, ends[0], 0).astype(np.int8)
+    table = np.where(
+        still[:, None], constant_rows(values, call.y.zero_point, fast), rows(bias, multipliers, shifts, fast)
+    )
+    return Channels(np.where(still[:, None], 0, w).astype(np.int8), table, fast, still, values)
+
+
+def channel_table(
+    call: Call, bias: NDArray[np.int32], weight_sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], bool]:
     """What rs_requantize.h reads, [channels, 3], and whether its fast form holds for every channel.
 
-    `products` bounds the absolute sum of each channel's products, which with the bias bounds the accumulator.
+    `bias` has x's zero point folded in; `weight_sizes` is the sum of each channel's absolute weights.
     """
     multipliers, shifts = fixedpoint.quantize_multipliers(real_multipliers(call, len(bias)))
-    largest = np.abs(bias.astype(np.int64)) + products
+    fast = bool(suits_fast(np.abs(bias.astype(np.int64)) + 128 * weight_sizes, multipliers, shifts).all())
+    return rows(bias, multipliers, shifts, fast), fast
+
+
+def suits_fast(largest: NDArray[np.int64], multipliers: Array, shifts: Array) -> NDArray[np.bool_]:
+    """Channels whose accumulators, at most `largest` in size, rs_requantize.h can take in its fast form."""
     right = -shifts.astype(np.int64)
-    scaled = ((largest * multipliers) >> 31) + (130 << np.clip(right, 0, 31))
-    if (right >= 1).all() and (largest < 1 << 31).all() and (scaled < 1 << 30).all():
-        doubled = (multipliers.astype(np.int64) * 2).astype(np.int32)
-        return np.stack([bias, doubled, right.astype(np.int32)], axis=1), True
-    return np.stack([bias, multipliers, shifts], axis=1), False
+    scaled = ((np.minimum(largest, 1 << 31) * multipliers) >> 31) + (130 << np.clip(right, 0, 31))
+    suits: NDArray[np.bool_] = (right >= 1) & (largest < 1 << 31) & (scaled < 1 << 30)
+    return suits
+
+
+def rows(bias: NDArray[np.int32], multipliers: Array, shifts: Array, fast: bool) -> NDArray[np.int32]:
+    """{bias, multiplier, shift} of each channel; for the fast form the multiplier doubled and the shift turned."""
+    table = np.stack([bias, multipliers.astype(np.int64) << fast, -shifts if fast else shifts], axis=1)
+    return table.astype(np.int32)
+
+
+def constant_rows(values: NDArray[np.int8], zero_point: int, fast: bool) -> NDArray[np.int32]:
+    """The entries that give `values` where all weights are zero: multipliers of 1/4 and 1."""
+    moved = values.astype(np.int64) - zero_point
+    multiplier = np.full_like(moved, 1 << 31 if fast else 1 << 30)
+    return np.stack([4 * moved if fast else moved, multiplier, np.ones_like(moved)], axis=1).astype(np.int32)
+
+
+def requantized(call: Call, acc: NDArray[np.int64], multipliers: Array, shifts: Array) -> NDArray[np.int8]:
+    scaled = fixedpoint.multiply(acc.astype(np.int32), multipliers, shifts) + call.y.zero_point
+    return np.clip(scaled, *bounds(call)).astype(np.int8)
 
 
 def require_two_roundings(numerics: Numerics, operator: str) -> None:

@@ -58,7 +58,7 @@ class DepthwiseConv2D(Operator):
         padded = np.repeat(convolution.pad(call, x), channels // x.shape[3], axis=3)
         acc = np.empty(call.y.shape, np.int32)
         accumulate.depthwise(padded, w[0], (a.stride_h, a.stride_w), (a.dilation_h, a.dilation_w), acc)
-        bias = convolution.folded_bias(call, values, w.sum(axis=(0, 1, 2), dtype=np.int64))
+        bias = convolution.folded_bias(call, values, w.sum(axis=(0, 1, 2), dtype=np.int64), call.x.zero_point)
         reals, bounds = convolution.real_multipliers(call, channels), convolution.bounds(call)
         flat = acc.reshape(-1, channels)
         y = accumulate.requantize(flat, bias, reals, call.y.zero_point, bounds, numerics.requantize)
@@ -72,13 +72,10 @@ class DepthwiseConv2D(Operator):
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         convolution.require_two_roundings(numerics, self.tflite)
-        w = np.ascontiguousarray(convolution.constant(call, 1)[0].transpose(2, 0, 1))
-        _, height, width = w.shape
+        _, height, width, channels = operand(call.inputs[1], "weights").shape
+        w = convolution.constant(call, 1).reshape(-1, channels).T
         folded = keeps_x(call.attributes, height, width)
-        sums = w.sum(axis=(1, 2), dtype=np.int64) * folded
-        bias = convolution.folded_bias(call, [t.data if t else None for t in call.inputs], sums)
-        sizes = np.abs(w.astype(np.int64)).sum(axis=(1, 2))
-        table, fast = convolution.channel_table(call, bias, (128 if folded else 255) * sizes)
+        computed = convolution.channels(call, w, call.x.zero_point if folded else 0)
         plane_w, block_rows, plane_bytes = plane(call, height, width)
         return KernelCall(
             kernel=self.name,
@@ -89,9 +86,9 @@ class DepthwiseConv2D(Operator):
                 "fill": call.x.zero_point if folded else 0,
                 "block_rows": block_rows,
                 "plane_w": plane_w,
-                "fast": int(fast),
+                "fast": int(computed.fast),
             },
-            constants={"channel": table, "w": w},
+            constants={"channel": computed.table, "w": computed.w},
             scratch=plane_bytes + 2 * height * (width + width % 2),
         )
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, Tensor
 from refsim.int8ops import accumulate
-from refsim.int8ops.convolution import bounds, channel_table, constant
-from refsim.int8ops.fixedpoint import ACTIVATIONS
+from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds, quantize_multipliers
 from refsim.int8ops.numerics import Numerics
 from refsim.int8ops.operand import per_tensor
 
@@ -115,10 +114,11 @@ class FullyConnectedOperator(Operator):
         return begin // call.x.row_bytes, -(-end // call.x.row_bytes)
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
-        w, exact = constant(call, 1), numerics.fc_requantize == "exact"
-        n, k = w.shape
-        bias = folded_bias(call, w, None if call.inputs[2] is None else constant(call, 2)).astype(np.int32)
-        table, fast = channel_table(call, bias, np.abs(w.astype(np.int64)).sum(axis=1))
+        w, b = (None if t is None else t.data for t in call.inputs[1:])
+        assert w is not None
+        (n, k), exact = w.shape, numerics.fc_requantize == "exact"
+        bias = folded_bias(call, w, b)
+        table, fast = channel_table(call, bias, w)
         low, high = bounds(call)
         gather = call.x.row_bytes % k != 0
         literals = {
@@ -135,12 +135,29 @@ class FullyConnectedOperator(Operator):
             "low": low,
             "high": high,
         }
-        constants: dict[str, Array] = {"w": packed(w), "channel": bias if exact else table}
+        constants: dict[str, Array] = {"w": packed(w), "channel": bias.astype(np.int32) if exact else table}
         if exact:
             constants["scale"] = np.stack([exact_scale(real) for real in effective_scales(call)])
         return KernelCall(
             "fully_connected", ("x", None, None), literals=literals, constants=constants, scratch=k if gather else 0
         )
+
+
+def bounds(call: Call) -> tuple[int, int]:
+    """Clamp of the fused activation."""
+    return activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
+
+
+def channel_table(call: Call, bias: Array, w: Array) -> tuple[NDArray[np.int32], bool]:
+    """What kernels/rs_requantize.h reads, [n, 3], and whether its fast form holds for every channel."""
+    multipliers, shifts = (
+        np.broadcast_to(v, bias.shape).astype(np.int64) for v in quantize_multipliers(effective_scales(call))
+    )
+    largest = np.abs(bias) + 128 * np.abs(w.astype(np.int64)).sum(axis=1)
+    scaled = ((largest * multipliers) >> 31) + (130 << np.clip(-shifts, 0, 31))
+    if (shifts <= -1).all() and (scaled < 1 << 30).all():
+        return np.stack([bias, multipliers * 2, -shifts], axis=1).astype(np.int32), True
+    return np.stack([bias, multipliers, shifts], axis=1).astype(np.int32), False
 
 
 def packed(w: Array) -> NDArray[np.uint32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_snapshots_at_stops_partition_the_whole() -> None:
     seen = [m.counts()]
     m.call(CODE, (5,), stops=(CODE + 6, CODE + 10), on_stop=lambda _: seen.append(m.counts()))
     seen.append(m.counts())
-    parts = [(b - a).instructions for a, b in zip(seen, seen[1:], strict=False)]
+    parts = [(b - a).instructions for a, b in pairwise(seen)]
     assert parts == [2 + 2 * 5 + 2, 1 + 2 * 9 + 2, 1]
     assert sum(parts) == m.instructions
 

@@ -1,0 +1,118 @@
+"""Timing observes counts: charges fall due when they should, and parts sum to the whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from emulator import calibrate
+from emulator.image import Image, Segment
+from emulator.machine import Machine
+from emulator.timing import CAUSES, MODELS, UNITS, Timing, place
+from refsim import boards
+from refsim.boards import BOARDS
+
+CODE = 0x0800_0100
+Assemble = Callable[..., bytes]
+
+
+def machine(code: bytes, at: int = CODE, board: str = "generic-m4") -> Machine:
+    return Machine(boards.find(board), Image("snippet", (Segment(at, code, len(code), at),)))
+
+
+def cycles(m: Machine, function: int = CODE, *args: int) -> int:
+    """Cycles of one call."""
+    before = m.counts()
+    m.call(function, args)
+    return Timing(m.board.core).observe(m, m.counts() - before).cycles
+
+
+def test_loop_pays_the_refill_when_it_jumps_and_not_when_it_falls(assemble: Assemble) -> None:
+    m = machine(assemble("subs r0, #1", "bne .-2", "bx lr"))
+    assert cycles(m, CODE, 10) == 10 * 2 + 9 * 2 + 3
+
+
+def test_unaligned_wide_target_is_paid_on_entry_by_a_jump_only(assemble: Assemble) -> None:
+    code = assemble("cmp r0, #0", "beq .+4", "nop", "add.w r3, r4, r5", "bx lr")  # the wide one at 0x106
+    assert cycles(machine(code), CODE, 0) == 1 + 3 + 1 + 1 + 3
+    assert cycles(machine(code), CODE, 1) == 1 + 1 + 1 + 1 + 3
+
+
+def test_blocks_cut_at_a_page_keep_their_overlap(assemble: Assemble) -> None:
+    at = 0x0800_0400 - 4
+    code = assemble("nop", "ldr r0, [r1]", "ldr r2, [r1, #4]", "bx lr")
+    joined, apart = machine(code, at), machine(code)
+    args = (0, 0x2000_0000)
+    assert cycles(joined, at, *args) == cycles(apart, CODE, *args) == 1 + 3 + 3
+
+
+def test_costs_of_spans_sum_to_the_whole(assemble: Assemble) -> None:
+    # push {r4, lr}; bl f; movs r0, #1; bl f; pop {r4, pc}; f: subs; bne; bx lr
+    code = bytes.fromhex("10b500f004f8012000f001f810bd") + assemble("subs r0, #1", "bne .-2", "bx lr")
+    m = machine(code)
+    timing = Timing(m.board.core)
+    seen = [m.counts()]
+    m.call(CODE, (7,), stops=(CODE + 6,), on_stop=lambda _: seen.append(m.counts()))
+    seen.append(m.counts())
+    parts = [timing.observe(m, b - a).by_block.sum() for a, b in pairwise(seen)]
+    assert sum(parts) == timing.observe(m).by_block.sum()
+    assert all(part > 0 for part in parts)
+
+
+@pytest.mark.parametrize("board", ["generic-m0plus", "generic-m3", "generic-m4", "generic-m7", "generic-m33"])
+def test_every_core_costs_a_loop_and_its_causes_sum_to_its_cycles(assemble: Assemble, board: str) -> None:
+    m = machine(assemble("ldr r2, [r1, #4]", "adds r1, #4", "subs r0, #1", "bne .-2", "bx lr"), board=board)
+    m.call(CODE, (9, 0x2000_0000))
+    costs = Timing(m.board.core).observe(m)
+    assert m.instructions / 2 <= costs.cycles <= 3 * m.instructions
+    assert sum(costs.by_cause.values()) == costs.cycles
+    assert set(costs.by_cause) <= set(CAUSES)
+    assert costs.units.sum() // UNITS == costs.cycles
+    assert costs.instructions == m.instructions == 3 + 8 * 2 + 1 + 1
+
+
+def test_same_run_twice_takes_the_same_cycles(assemble: Assemble) -> None:
+    code = assemble("ldr r2, [r1, #4]", "subs r0, #1", "bne .-2", "bx lr")
+    once, again = (cycles(machine(code, board="generic-m7"), CODE, 99_991, 0x2000_0000) for _ in range(2))
+    assert once == again
+
+
+def test_second_call_takes_the_cycles_of_the_first(assemble: Assemble) -> None:
+    m = machine(assemble("subs r0, #1", "bne .-2", "bx lr"))
+    assert cycles(m, CODE, 1000) == cycles(m, CODE, 1000)
+
+
+def test_it_governs_up_to_four_instructions() -> None:
+    def governed(it: str) -> list[bool]:
+        return [p.skips for p in place(CODE, bytes.fromhex(it + "0846" * 5))]
+
+    assert governed("08bf") == [False, True, False, False, False, False]  # it eq
+    assert governed("0cbf") == [False, True, True, False, False, False]  # ite eq
+    assert governed("02bf") == [False, True, True, True, False, False]  # ittt eq
+    assert governed("01bf") == [False, True, True, True, True, False]  # itttt eq
+
+
+def test_every_core_of_the_catalogue_has_a_model() -> None:
+    assert {board.core.name for board in BOARDS.values()} == set(MODELS)
+    assert all(Timing(board.core).error_pct is None for board in BOARDS.values())
+
+
+# What the tables reach on networks with convolutions; `ad` streams its weights from flash, which nothing models.
+# (core, tolerance in percent)
+SILICON = [("cortex-m4", 5.0), ("cortex-m0plus", 5.0), ("cortex-m33", 1.0), ("cortex-m7", 5.0)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("core", "tolerance"), SILICON)
+@pytest.mark.parametrize("network", ["ic", "kws", "vww"])
+def test_estimates_stay_near_measured_silicon(core: str, tolerance: float, network: str) -> None:
+    if "REFSIM_TINY_RESULTS" not in os.environ:
+        pytest.skip("REFSIM_TINY_RESULTS does not name a checkout of mlcommons/tiny_results_v1.2")
+    rows = list(calibrate.rows(Path(os.environ["REFSIM_TINY_RESULTS"]), core=core, network=network))
+    assert rows
+    for row in rows:
+        assert abs(row.error_pct) < tolerance, f"{row.board} {row.network}: {row.error_pct:+.1f} %"

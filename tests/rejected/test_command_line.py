@@ -1,0 +1,144 @@
+"""Bad use and bad input of the command line: one pinned sentence, exit status 2, nothing on stdout, nothing written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from codegen import toolchain
+from refsim import cli
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    status = cli.main(words)
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    return err.removeprefix("error: ").rstrip("\n")
+
+
+def test_a_missing_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'nowhere.tflite'" in refused(capsys, "validate", "nowhere.tflite")
+
+
+def test_an_unknown_board_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "validate", "--board", "nucleo-l4r5zj")
+    assert "'nucleo-l4r5zj'" in text
+    assert "'nucleo-l4r5zi'" in text
+    assert "refsim boards" in text
+
+
+def test_a_board_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "none.py" in refused(capsys, "validate", "--board", "none.py:BOARD")
+
+
+def test_an_unknown_network(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "validate", "zoo:ds-cmm")
+    assert "ds-cmm" in text
+    assert "ds-cnn" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "the following arguments are required: VERB; see 'refsim --help'"),
+        (("validate", "--numerics", "x"), "numerics 'x' is not known: expected one of tflm, litert"),
+        (("validate", "--toolchain", "icc"), "toolchain 'icc' is not known: expected one of zig, gcc"),
+        (("validate", "--planner", "x"), "planner 'x' is not known: expected one of greedy_by_size, first_fit"),
+        (
+            ("validate", "--count", "-1"),
+            "argument --count: '-1' is not a whole number from 0 up; see 'refsim validate --help'",
+        ),
+        (
+            ("run", "zoo:ds-cnn", "--seed", "1e3"),
+            "argument --seed: '1e3' is not a whole number from 0 up; see 'refsim run --help'",
+        ),
+        (("generate", "zoo:ds-cnn"), "the following arguments are required: -o/--output; see 'refsim generate --help'"),
+    ],
+)
+def test_bad_use_is_one_sentence(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str) -> None:
+    assert refused(capsys, *words) == sentence
+
+
+def test_an_unknown_verb_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "valdate")
+    assert "'valdate'" in text
+    assert "validate" in text
+
+
+def test_no_compiler_says_how_to_get_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "FINDERS", {"zig": lambda: None, "gcc": lambda: None})
+    assert refused(capsys, "validate") == (
+        "no C compiler for Cortex-M was found: expected zig or gcc; install one: pip install 'refsim[toolchain]' (clang), "
+        "or Debian's package gcc-arm-none-eabi"
+    )
+
+
+def test_an_output_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    place = tmp_path / "file"
+    place.write_text("precious")
+    remedy = "expected a place that you may write to; give another"
+    inside = f"{place}/out.npz"
+    text = refused(capsys, "run", "zoo:ds-cnn", "-o", inside)
+    assert text == f"'{inside}' cannot be written (Not a directory): {remedy}"
+    text = refused(capsys, "generate", "zoo:ds-cnn", "-o", str(place))
+    assert text == f"'{place}' is a file: expected a folder; give another name"
+    text = refused(capsys, "generate", "zoo:ds-cnn", "-o", str(tmp_path))
+    assert text == f"'{tmp_path}' holds other files and no model.h: expected an empty or new folder; give another"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert place.read_text() == "precious"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nonsense", b"\x93NUMPY", b"text"])
+def test_inputs_that_are_no_arrays(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "in.npz"
+    path.write_bytes(content)
+    text = refused(capsys, "run", "zoo:ds-cnn", "--input", str(path))
+    assert text.startswith(f"'{path}' ")
+    assert text.endswith("expected an .npz file with input_0 to input_0")
+
+
+def test_inputs_of_another_shape(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import numpy as np
+
+    path = tmp_path / "in.npz"
+    np.savez(path, input_0=np.zeros((2, 3), np.int8))
+    text = refused(capsys, "run", "zoo:ds-cnn", "--input", str(path))
+    assert text == "input_0 ('mfcc') is int8[2, 3]: expected int8[1,49,10,1]"
+    np.savez(path, other=np.zeros(3))
+    text = refused(capsys, "run", "zoo:ds-cnn", "--input", str(path))
+    assert text == f"'{path}' has no input_0: expected an .npz file with input_0 to input_0, it holds other"
+
+
+def test_pickled_objects_are_never_loaded(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import numpy as np
+
+    path = tmp_path / "in.npz"
+    np.savez(path, input_0=np.array([{"a": 1}], dtype=object))
+    assert "expected an .npz file" in refused(capsys, "run", "zoo:ds-cnn", "--input", str(path))
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("delay", [0.5, 0.8, 1.3, 2.5])
+def test_interrupting_ends_within_a_second_and_leaves_nothing(tmp_path: Path, delay: float) -> None:
+    folder = tmp_path / "generated"
+    command = [sys.executable, "-m", "refsim", "validate", "--count", "100000", "--csv", str(tmp_path / "l.csv")]
+    environment = {**os.environ, "REFSIM_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    out, err = process.communicate(timeout=20)
+    assert time.monotonic() - asked < 1.0
+    assert process.returncode == 130, err
+    assert (out, b"Traceback" in err) == (b"", False)
+    assert not folder.exists()
+    assert not (tmp_path / "l.csv").exists()
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_dir() and p.name.startswith("tmp")]
