@@ -15,7 +15,7 @@ from refsim.graph import Graph
 from refsim.int8ops.numerics import TFLM, Numerics
 from refsim.memsim.lifetime import lower, planned, whole_tensor_program
 from refsim.memsim.picture import plan_svg
-from refsim.memsim.planners import PLANNERS
+from refsim.memsim.planners import DEFAULT, PLANNERS
 from refsim.memsim.program import Program
 
 
@@ -27,7 +27,7 @@ class Generated:
     sources: Sources
 
 
-def make_program(graph: Graph, numerics: Numerics = TFLM, planner: str = "greedy_by_size") -> Program:
+def make_program(graph: Graph, numerics: Numerics = TFLM, planner: str = DEFAULT) -> Program:
     """Passes, then the whole-tensor Program with its memory plan. Raises UsageError for an unknown planner."""
     if planner not in PLANNERS:
         raise UsageError(f"planner '{planner}' is not known: expected one of {', '.join(PLANNERS)}")
@@ -52,7 +52,7 @@ def generate(
     folder: str | Path,
     *,
     numerics: Numerics = TFLM,
-    planner: str = "greedy_by_size",
+    planner: str = DEFAULT,
 ) -> Generated:
     """Write C sources that build by themselves, and a picture of the memory plan. Raises OutputError."""
     made = generate_sources(make_program(graph, numerics, planner), numerics, board)

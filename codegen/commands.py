@@ -16,8 +16,8 @@ def add_board(parser: argparse.ArgumentParser) -> None:
 
 
 def add_planner(parser: argparse.ArgumentParser) -> None:
-    text = "memory planner: greedy_by_size (default) or first_fit"
-    parser.add_argument("--planner", default="greedy_by_size", metavar="P", help=text)
+    text = "memory planner: greedy_by_size, first_fit, or the smallest of them (default)"
+    parser.add_argument("--planner", default="smallest", metavar="P", help=text)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

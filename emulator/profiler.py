@@ -134,6 +134,7 @@ def as_json(found: Profile) -> dict[str, Any]:
 
 def print_profile(found: Profile, console: Console) -> None:
     """The profile as tables for a terminal."""
+    from rich.markup import escape
     from rich.table import Table
 
     error = "uncalibrated" if found.cycles_error_pct is None else f"± {found.cycles_error_pct} %"
@@ -141,12 +142,12 @@ def print_profile(found: Profile, console: Console) -> None:
         "function", "address", "cycles", "share", "instructions", title=f"{found.image} on {found.board.name}"
     )
     for f in found.functions:
-        table.add_row(f.name, f"{f.address:#010x}", f"{f.cycles:,}", f"{f.share:.1%}", f"{f.instructions:,}")
+        table.add_row(escape(f.name), f"{f.address:#010x}", f"{f.cycles:,}", f"{f.share:.1%}", f"{f.instructions:,}")
     console.print(table)
     console.print(f"{found.cycles:,} cycles ({error}), {found.instructions:,} instructions")
     console.print("by cause: " + ", ".join(f"{cause} {cycles:,}" for cause, cycles in found.by_cause.items()))
     for note in found.notes:
-        console.print(f"note: {note}")
+        console.print(f"note: {note}", markup=False)
 
 
 def machine_of(image: Image, board: Board) -> Machine:

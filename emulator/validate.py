@@ -23,6 +23,7 @@ from refsim.boards import Board, Region
 from refsim.errors import BoardError, Fault
 from refsim.graph import DTYPES, Array, Graph, Rows, Tensor
 from refsim.int8ops.numerics import TFLM, Numerics
+from refsim.memsim.planners import DEFAULT
 from refsim.memsim.program import Program, Step, View
 from refsim.report import Flash, Layer, Limits, Report, Sram, Tensors
 
@@ -78,7 +79,7 @@ def validate(
     *,
     numerics: Numerics = TFLM,
     toolchain: str | None = None,
-    planner: str = "greedy_by_size",
+    planner: str = DEFAULT,
     count: int = 3,
     seed: int = 0,
     progress: Progress = lambda what, done, total: None,

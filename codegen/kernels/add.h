@@ -62,18 +62,23 @@ RS_INLINE int8_t rs_add_one(const struct rs_add p, int32_t a, int32_t b)
     return (int8_t)rs_clamp_int8(scaled + p.zero_point, p.low, p.high);
 }
 
-/* One run of `channels` bytes. Two are loaded before any is stored, which the compiler may not assume to be safe. */
+/* Two are loaded before any is stored, which the compiler may not assume to be safe. */
+RS_INLINE void rs_add_pair(const struct rs_add p, const int8_t *a, const int8_t *b, int8_t *y)
+{
+    const int32_t a0 = a[0], a1 = a[p.step1], b0 = b[0], b1 = b[p.step2];
+    y[0] = rs_add_one(p, a0, b0);
+    y[1] = rs_add_one(p, a1, b1);
+}
+
+/* One run of `channels` bytes. */
 RS_INLINE void rs_add_run(const struct rs_add p, const int8_t *a, const int8_t *b, int8_t *y)
 {
     const int8_t *const end = y + (p.channels & ~3);
     for (; y != end; y += 4) {
-        for (int32_t pair = 0; pair < 2; pair++) {
-            const int32_t a0 = a[0], a1 = a[p.step1], b0 = b[0], b1 = b[p.step2];
-            y[2 * pair] = rs_add_one(p, a0, b0);
-            y[2 * pair + 1] = rs_add_one(p, a1, b1);
-            a += 2 * p.step1;
-            b += 2 * p.step2;
-        }
+        rs_add_pair(p, a, b, y);
+        rs_add_pair(p, a + 2 * p.step1, b + 2 * p.step2, y + 2);
+        a += 4 * p.step1;
+        b += 4 * p.step2;
     }
     for (int32_t left = p.channels & 3; left > 0; left--) {
         *y++ = rs_add_one(p, *a, *b);

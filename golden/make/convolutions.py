@@ -67,9 +67,23 @@ ORDINARY: dict[str, tuple[str, Window]] = {
         "multipliers near 1e-9, biases over all of int32",
         Window((1, 4, 4, 3), 24, w_exponents=(-33, -32, -30), y_exponent=-8, bias_limit=2**31 - 2**20),
     ),
-    "left_shift": (
-        "multipliers above 1",
+    "around_one": (
+        "multipliers around 1",
         Window((1, 4, 5, 3), 8, w_exponents=(-2, -1, 0, 1), weight_limit=3, x_zero=2, bias_limit=300, y_exponent=-3),
+    ),
+    "left_shift": (
+        "multipliers of 1 to 16, sums small enough to stay in int8",
+        Window(
+            (1, 6, 6, 1),
+            16,
+            (1, 1),
+            padding=VALID,
+            x_zero=2,
+            w_exponents=(-2, -1, 0),
+            y_exponent=-7,
+            weight_limit=1,
+            bias_limit=15,
+        ),
     ),
     "mixed_scales": (
         "one tensor's channels from 2^-60 (multiplier 0) to 2^1",

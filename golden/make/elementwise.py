@@ -55,6 +55,8 @@ def mul() -> Iterator[Case]:
     for number, (a, y) in enumerate([(1.0, 128.0), (ALMOST_ONE, 128.0), (ALMOST_ONE, 32.0), (0.1, 5.0), (0.7, 96.0)]):
         scales = (single(a), 1.0, single(y))
         yield _every_pair("MUL", f"tie_probe_{number}", "all pairs, products on ties", scales, (0, -3, 5), _mul_rules)
+    scales = (single(0.7), 1.0, single(0.1))
+    yield _every_pair("MUL", "left_shift", "all pairs, a multiplier of 7", scales, (0, -3, 5), _mul_rules)
     for number, rules in enumerate((("two-roundings", FLOAT32), (FLOAT32, FLOAT32_THROUGHOUT))):
         name = f"tie_probe_precision_{number}"
         scales = _precise(draws("mul", name), *rules)

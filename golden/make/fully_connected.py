@@ -57,7 +57,10 @@ ORDINARY: dict[str, tuple[str, Dense]] = {
         "a multiplier below 2^-32, which becomes 0 in fixed point",
         Dense((1, 4), 32, 4, w_exponents=(-40,), y_exponent=-3, bias_limit=2**31 - 2**20),
     ),
-    "left_shift": ("a multiplier above 1", Dense((2, 6), 8, 6, w_exponents=(-1,), weight_limit=3, bias_limit=90)),
+    "left_shift": (
+        "a multiplier of 4 to 16, sums small enough to stay in int8",
+        Dense((12, 1), 16, 1, w_exponents=(-1,), y_exponent=-8, weight_limit=1, bias_limit=15, x_zero=2),
+    ),
 }
 for _exponent in (-5, -6, -7, -9, -11):
     ORDINARY[f"random_2e{-_exponent}"] = (

@@ -52,9 +52,14 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 
 
 def quantize_multipliers(reals: ArrayLike) -> tuple[Int32, Int32]:
-    """quantize_multiplier of each value."""
-    pairs = [quantize_multiplier(float(real)) for real in np.atleast_1d(np.asarray(reals, np.float64))]
-    return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int32)
+    """quantize_multiplier of each value, none of which may be negative."""
+    fractions, exponents = np.frexp(np.atleast_1d(np.asarray(reals, np.float64)))
+    multipliers = np.floor(fractions * (1 << 31) + 0.5).astype(np.int64)
+    carried = multipliers == 1 << 31
+    multipliers, shifts = np.where(carried, multipliers // 2, multipliers), exponents.astype(np.int64) + carried
+    small, large = (multipliers == 0) | (shifts < -31), shifts > 30
+    multipliers = np.where(small, 0, np.where(large, (1 << 31) - 1, multipliers))
+    return multipliers.astype(np.int32), np.where(small, 0, np.minimum(shifts, 30)).astype(np.int32)
 
 
 def doubling_high_multiply(a: ArrayLike, b: ArrayLike) -> Int64:

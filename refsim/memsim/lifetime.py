@@ -8,7 +8,7 @@ from dataclasses import replace
 from refsim.graph import Graph, KernelCall
 from refsim.int8ops.numerics import Numerics
 from refsim.memsim.plan import LiveRange, Planner, make_plan
-from refsim.memsim.planners.greedy_by_size import greedy_by_size
+from refsim.memsim.planners.smallest import smallest
 from refsim.memsim.program import Body, Buffer, Loop, Program, Step, View
 
 
@@ -101,7 +101,7 @@ def lower(graph: Graph, numerics: Numerics) -> tuple[KernelCall, ...]:
     return tuple(node.operator.lower(graph.call(node), numerics) for node in graph.nodes)
 
 
-def planned(program: Program, planner: Planner = greedy_by_size) -> Program:
+def planned(program: Program, planner: Planner = smallest) -> Program:
     """The same Program with offsets, verified."""
     placed = replace(program, plan=make_plan(live_ranges(program), planner))
     placed.verify()

@@ -10,7 +10,7 @@ from refsim.memsim.plan import LiveRange, Plan
 WIDTH, HEIGHT = 960, 480  # of the drawing area, in SVG units
 LEFT, TOP, BOTTOM = 84, 56, 48
 GRID = 4
-SCRATCH, TENSOR = "#d9a441", "#4c78a8"
+SCRATCH, TENSOR, LIVE = "#d9a441", "#4c78a8", "#b00020"
 
 
 def plan_svg(plan: Plan, title: str) -> str:
@@ -21,6 +21,10 @@ def plan_svg(plan: Plan, title: str) -> str:
     lines.append('<rect width="100%" height="100%" fill="white"/>')
     heading = f"{title}: arena {plan.nbytes:,} bytes, lower bound {plan.lower_bound:,}"
     lines.append(f'<text x="{LEFT}" y="28" font-size="16">{escape(heading)}</text>')
+    legend = f'<tspan fill="{SCRATCH}">scratch</tspan> <tspan fill="{LIVE}">bytes live</tspan>'
+    lines.append(
+        f'<text x="{LEFT + WIDTH}" y="28" text-anchor="end"><tspan fill="{TENSOR}">tensors</tspan> {legend}</text>'
+    )
     lines += _axes(plan)
     lines += [_rectangle(plan, live, offset) for live, offset in zip(plan.ranges, plan.offsets, strict=True)]
     lines += _usage(plan.ranges, plan)
@@ -70,4 +74,4 @@ def _usage(ranges: Sequence[LiveRange], plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         y = _y(plan, sum(r.nbytes for r in ranges if r.first <= step <= r.last))
         points += [f"{_x(plan, step):.1f},{y:.1f}", f"{_x(plan, step + 1):.1f},{y:.1f}"]
-    yield f'<polyline points="{" ".join(points)}" fill="none" stroke="#b00020" stroke-width="1.5"/>'
+    yield f'<polyline points="{" ".join(points)}" fill="none" stroke="{LIVE}" stroke-width="1.5"/>'

@@ -187,6 +187,7 @@ class Tracer:
         self.program = program
         self.owner = np.full(program.arena_bytes, -1, np.int32)
         self.index = np.zeros(program.arena_bytes, np.int64)
+        self.needed = np.zeros(program.arena_bytes, np.bool_)  # by the step that runs
         self.root = _roots(program.graph)
 
     def run(self) -> None:
@@ -210,11 +211,13 @@ class Tracer:
         ]
         if step.scratch is not None:
             touched.append(self._scratch(step.scratch, where))
+        for addresses in touched:
+            self.needed[addresses] = True
         for view in step.writes:
-            written = self._write(view, rows, where)
-            for other in touched:
-                if np.intersect1d(written, other).size:
-                    raise PlanError(f"{where}: '{self._name(view)}' is written over bytes that the step still needs")
+            if self.needed[self._write(view, rows, where)].any():
+                raise PlanError(f"{where}: '{self._name(view)}' is written over bytes that the step still needs")
+        for addresses in touched:
+            self.needed[addresses] = False
 
     def _name(self, view: View) -> str:
         return self.program.graph.tensors[view.tensor].name

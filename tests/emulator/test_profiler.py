@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,18 +23,17 @@ BOARD = boards.find("nucleo-l4r5zi")
 STACK = 0x2000_8000
 RESET, ENTRY, LEAF = 0x40, 0x80, 0xA0
 
-# ldr r0, [pc, #8]; ldr r1, [pc, #8]; str r1, [r0]; ldr r0, [pc, #8]; ldr r2, [r0]; cmp r2, #0; beq .-4; nop
-# words: 0x20000000, 42, 0x40000000: the boot stores 42, then polls a device for ever
-WAITS = bytes.fromhex("0248 0349 0160 0348 0268 002a fcd0 00bf".replace(" ", ""))
+# ldr r0, [pc, #12]; ldr r1, [pc, #16]; str r1, [r0]; ldr r0, [pc, #16]; ldr r2, [r0]; cmp r2, #0; beq .-4
+# with the words below it stores 42 at the start of SRAM, then polls a device for ever.
+BOOT = bytes.fromhex("03480449016004480268002afcd0")
 WORDS = struct.pack("<III", 0x2000_0000, 42, 0x4000_0000)
 
 
-def firmware(assemble: Assemble, *, sp: int = STACK, reset: int = FLASH + RESET + 1, boot: bytes = b"") -> bytes:
+def firmware(assemble: Assemble, *, sp: int = STACK, reset: int = FLASH + RESET + 1, boot: bytes = BOOT) -> bytes:
     """Vectors, a boot that never ends, an entry that calls a leaf, and the leaf: a loop over what the boot stored."""
     data = bytearray(0xC0)
     data[0:8] = struct.pack("<II", sp, reset)
-    code = boot or bytes.fromhex("0348044901600448026802a0fcd0".replace("02a0", "002a"))
-    data[RESET : RESET + len(code)] = code
+    data[RESET : RESET + len(boot)] = boot
     data[RESET + 16 : RESET + 28] = WORDS
     # push {r4, lr}; bl leaf; pop {r4, pc}
     entry = bytes.fromhex("10b500f00df810bd")
@@ -127,7 +128,9 @@ def test_file_with_addresses_as_a_user_writes_them(assemble: Assemble, tmp_path:
     path = tmp_path / "fw.bin"
     path.write_bytes(firmware(assemble))
     at_default = profiler.profile_file(str(path), BOARD, entry="0x08000081", boot_instructions=1_000)
-    given = profiler.profile_file(str(path), BOARD, entry=str(FLASH + ENTRY), base="0x08000000", boot_instructions=1_000)
+    given = profiler.profile_file(
+        str(path), BOARD, entry=str(FLASH + ENTRY), base="0x08000000", boot_instructions=1_000
+    )
     assert at_default == given
     for bad in ("0x", "0x1_0000_0000_0", "-1"):
         with pytest.raises(UsageError, match="--base"):
@@ -136,16 +139,18 @@ def test_file_with_addresses_as_a_user_writes_them(assemble: Assemble, tmp_path:
 
 def test_json_has_the_fields_of_the_contract(assemble: Assemble) -> None:
     found = profiler.as_json(profiler.profile(named(firmware(assemble)), BOARD, "run", boot_instructions=1_000))
-    assert {"image", "board", "core", "cycles", "cycles_error_pct", "instructions", "by_cause", "functions"} <= set(found)
+    assert {"image", "board", "core", "cycles", "cycles_error_pct", "instructions", "by_cause", "functions"} <= set(
+        found
+    )
     assert (found["board"], found["core"], found["cycles"]) == ("nucleo-l4r5zi", "cortex-m4", 185)
     assert found["latency_ms"] == pytest.approx(185 / 120e3)
     assert set(found["functions"][0]) == {"name", "address", "cycles", "instructions", "share"}
 
 
 def test_terminal_names_functions_and_says_uncalibrated(assemble: Assemble) -> None:
-    console = Console(record=True, width=120)
+    out = io.StringIO()
     found = profiler.profile(named(firmware(assemble)), BOARD, "run", boot_instructions=1_000)
-    with console.capture():
-        profiler.print_profile(found, console)
-    text = console.export_text()
+    profiler.print_profile(replace(found, image="[red]fw"), Console(file=out, width=120))
+    text = out.getvalue()
+    assert "[red]fw on nucleo-l4r5zi" in text
     assert "leaf" in text and "185 cycles (uncalibrated)" in text and "boot cut after" in text

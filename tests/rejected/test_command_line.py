@@ -51,7 +51,7 @@ def test_an_unknown_network(capsys: pytest.CaptureFixture[str]) -> None:
         ((), "the following arguments are required: VERB; see 'refsim --help'"),
         (("validate", "--numerics", "x"), "numerics 'x' is not known: expected one of tflm, litert"),
         (("validate", "--toolchain", "icc"), "toolchain 'icc' is not known: expected one of zig, gcc"),
-        (("validate", "--planner", "x"), "planner 'x' is not known: expected one of greedy_by_size, first_fit"),
+        (("validate", "--planner", "x"), "planner 'x' is not known: expected one of smallest, greedy_by_size, first_fit"),
         (
             ("validate", "--count", "-1"),
             "argument --count: '-1' is not a whole number from 0 up; see 'refsim validate --help'",

@@ -7,5 +7,11 @@ from collections.abc import Mapping
 from refsim.memsim.plan import Planner
 from refsim.memsim.planners.first_fit import first_fit
 from refsim.memsim.planners.greedy_by_size import greedy_by_size
+from refsim.memsim.planners.smallest import smallest
 
-PLANNERS: Mapping[str, Planner] = {"greedy_by_size": greedy_by_size, "first_fit": first_fit}
+PLANNERS: Mapping[str, Planner] = {
+    "smallest": smallest,
+    "greedy_by_size": greedy_by_size,
+    "first_fit": first_fit,
+}
+DEFAULT = "smallest"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from refsim.graph import Array, Call, Quant, Tensor
-from refsim.int8ops.depthwise_conv2d import OPERATOR
 from refsim.int8ops.convolution import WindowAttributes
+from refsim.int8ops.depthwise_conv2d import OPERATOR
 
 CheckKernels = Callable[..., None]
 

@@ -70,3 +70,10 @@ def test_a_thousand_buffers_of_a_chain_are_planned_without_waste() -> None:
     live = [LiveRange(f"t{n}", 64, n, n + 1) for n in range(1000)]
     for planner in PLANNERS.values():
         assert make_plan(live, planner).nbytes == 128
+
+
+@settings(max_examples=100, deadline=None)
+@given(live=ranges())
+def test_the_smallest_is_no_larger_than_any_other(live) -> None:
+    sizes = {name: make_plan(live, planner).nbytes for name, planner in PLANNERS.items()}
+    assert sizes["smallest"] == min(sizes.values())
