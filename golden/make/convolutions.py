@@ -72,7 +72,7 @@ ORDINARY: dict[str, tuple[str, Window]] = {
         Window((1, 4, 5, 3), 8, w_exponents=(-2, -1, 0, 1), weight_limit=3, x_zero=2, bias_limit=300, y_exponent=-3),
     ),
     "left_shift": (
-        "multipliers of 1 to 16, sums small enough to stay in int8",
+        "multipliers above 1, sums small enough to stay in int8",
         Window(
             (1, 6, 6, 1),
             16,

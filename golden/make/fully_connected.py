@@ -58,7 +58,7 @@ ORDINARY: dict[str, tuple[str, Dense]] = {
         Dense((1, 4), 32, 4, w_exponents=(-40,), y_exponent=-3, bias_limit=2**31 - 2**20),
     ),
     "left_shift": (
-        "a multiplier of 4 to 16, sums small enough to stay in int8",
+        "a multiplier above 1, sums small enough to stay in int8",
         Dense((12, 1), 16, 1, w_exponents=(-1,), y_exponent=-8, weight_limit=1, bias_limit=15, x_zero=2),
     ),
 }
