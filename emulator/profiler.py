@@ -138,9 +138,8 @@ def print_profile(found: Profile, console: Console) -> None:
     from rich.table import Table
 
     error = "uncalibrated" if found.cycles_error_pct is None else f"± {found.cycles_error_pct} %"
-    table = Table(
-        "function", "address", "cycles", "share", "instructions", title=f"{found.image} on {found.board.name}"
-    )
+    console.print(f"{found.image} on {found.board.name}", markup=False)
+    table = Table("function", "address", "cycles", "share", "instructions")
     for f in found.functions:
         table.add_row(escape(f.name), f"{f.address:#010x}", f"{f.cycles:,}", f"{f.share:.1%}", f"{f.instructions:,}")
     console.print(table)

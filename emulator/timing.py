@@ -114,21 +114,20 @@ class Timing:
 
     def observe(self, machine: Machine, counts: Counts | None = None) -> BlockCosts:
         """The cost of all that ran, or of what `counts` (the difference of two snapshots) says."""
-        counts = machine.counts() if counts is None else counts
-        times = np.stack([counts.count, *_jumps(counts)])  # by (when, block); LEFT corrected below
-        ran = np.flatnonzero(counts.count)
+        whole = machine.counts()
+        counts = whole if counts is None else counts
+        times = np.stack([counts.count, *_jumps(counts)])  # by (when, block)
         tariffs = np.zeros((len(counts.count), len(CAUSES), 3), np.int64)
-        ends = {int(counts.start[i] + counts.size[i]): int(i) for i in ran}
-        for i in ran:
-            tariffs[i] = self._tariff(machine, counts, int(i), ends)
+        above = _by_end(whole)  # of all that ran, so that the costs of spans sum to that of the whole
+        for i in np.flatnonzero(counts.count):
+            start = int(counts.start[i])
+            tariffs[i] = self._tariff(machine, start, int(counts.size[i]), above.get(start))
         return BlockCosts(counts, np.einsum("bcw,wb->cb", tariffs, times))
 
-    def _tariff(self, machine: Machine, counts: Counts, i: int, ends: Mapping[int, int]) -> Int64s:
-        """Units of block `i` by (cause, when)."""
-        start, size = int(counts.start[i]), int(counts.size[i])
+    def _tariff(self, machine: Machine, start: int, size: int, above: tuple[int, int] | None) -> Int64s:
+        """Units by (cause, when) of a block; `above` is (start, bytes) of one that ends where it begins."""
         code = machine.read(start, size)
-        above = ends.get(start)
-        earlier = b"" if above is None else machine.read(int(counts.start[above]), int(counts.size[above]))
+        earlier = b"" if above is None else machine.read(*above)
         key = (start, code, earlier)
         if key not in self._known:
             before = _continues(start, earlier)
@@ -137,6 +136,13 @@ class Timing:
                 tariff[CAUSES.index(charge.cause), charge.when] += charge.units
             self._known[key] = tariff
         return self._known[key]
+
+
+def _by_end(counts: Counts) -> dict[int, tuple[int, int]]:
+    """(start, bytes) of a block that ran, by the address where it ends."""
+    ran = counts.count > 0
+    rows = zip(counts.start[ran].tolist(), counts.size[ran].tolist(), strict=True)
+    return {start + size: (start, size) for start, size in rows}
 
 
 def place(start: int, data: bytes) -> list[Placed]:

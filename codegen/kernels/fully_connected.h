@@ -133,10 +133,12 @@ RS_INLINE struct rs_fc_block rs_fc_steps(const int8_t *x, const uint32_t *w, int
         __asm__ volatile(RS_FC_STEP RS_FC_STEP : RS_FC_REGISTERS : : RS_FC_CLOBBERS);
     }
     if (steps >= 4) {
-        const int8_t *end = x + 4 * (steps & ~3);
-        __asm__ volatile("1:\n\t" RS_FC_STEP RS_FC_STEP RS_FC_STEP RS_FC_STEP "cmp %[x], %[end]\n\tbne 1b"
+        /* In memory: GCC does not always find a seventh register. */
+        const int8_t *const volatile end = x + 4 * (steps & ~3);
+        __asm__ volatile("1:\n\t" RS_FC_STEP RS_FC_STEP RS_FC_STEP RS_FC_STEP
+                         "ldr r0, %[end]\n\tcmp %[x], r0\n\tbne 1b"
                          : RS_FC_REGISTERS
-                         : [end] "r"(end)
+                         : [end] "m"(end)
                          : RS_FC_CLOBBERS);
     }
     return (struct rs_fc_block){{b0, l0}, {b1, l1}};
@@ -228,8 +230,15 @@ RS_INLINE void rs_fc_channels(const struct rs_fully_connected p, const int8_t *x
 
 RS_INLINE uint32_t rs_fc_sum(const int8_t *x, int32_t count)
 {
-    int32_t sum = 0;
-    for (int32_t k = 0; k < count; k++) {
+    int32_t sum = 0, k = 0;
+#if RS_DSP
+    for (; k < (count & ~3); k += 4) {
+        const struct rs_fc_x four = rs_fc_unpack(x + k);
+        sum = rs_smlad(four.even, 0x00010001u, sum);
+        sum = rs_smlad(four.odd, 0x00010001u, sum);
+    }
+#endif
+    for (; k < count; k++) {
         sum += x[k];
     }
     return (uint32_t)sum;

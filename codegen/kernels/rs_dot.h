@@ -70,21 +70,23 @@ RS_INLINE struct rs_dot rs_dot_straight(const int16_t *x, const int16_t *w, int3
 /* `steps` literal: four values of k each. */
 RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)
 {
-    struct rs_dot d = {bias, bias, bias, bias};
-    const int16_t *const end = x + 8 * steps;
+    const int16_t *const end = x + 8 * (steps & ~3);
+    struct rs_dot d;
     if (steps <= 8) {
         return rs_dot_straight(x, w, steps, bias);
     }
+    d.first1 = bias;
+    __asm__ volatile("mov %[b0], %[f1]\n\tmov %[b1], %[f1]\n\tmov %[f0], %[f1]\n\t"
+                     "1:\n\t" RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP "cmp %[x], %[end]\n\tbne 1b"
+                     : RS_DOT_REGISTERS_FIRST
+                     : [end] "r"(end)
+                     : RS_DOT_CLOBBERS);
     if (steps & 1) {
         __asm__ volatile(RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
     }
     if (steps & 2) {
         __asm__ volatile(RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
     }
-    __asm__ volatile("1:\n\t" RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP "cmp %[x], %[end]\n\tbne 1b"
-                     : RS_DOT_REGISTERS
-                     : [end] "r"(end)
-                     : RS_DOT_CLOBBERS);
     return d;
 }
 

@@ -104,6 +104,7 @@ ENCODINGS = {
     "movt r0, #1234": "c0f2d240",
     "moveq r0, r1": "0846",
     "bne .-2": "fdd1",
+    "bne .-4": "fcd1",
     "bne .+4": "00d1",
     "beq .+4": "00d0",
     "b .+4": "00e0",
@@ -128,6 +129,6 @@ def cost(assemble: Callable[..., bytes]) -> Callable[..., float]:
     def cycles(model: Any, *texts: str, at: int = 0x0800_0100, left: bool = False, entered: bool = False) -> float:
         due = {ALWAYS} | ({LEFT} if left else set()) | ({ENTERED} if entered else set())
         charges = model.block(place(at, assemble(*texts)), None)
-        return sum(charge.units for charge in charges if charge.when in due) / UNITS
+        return float(sum(charge.units for charge in charges if charge.when in due) / UNITS)
 
     return cycles

@@ -44,7 +44,7 @@ def one(assemble: Assemble) -> Callable[[str], Instruction]:
 )
 def test_kind_and_registers(one: Callable[[str], Instruction], text: str, kind: str, reads: str, writes: str) -> None:
     i = one(text)
-    assert (i.kind, i.reads, i.writes) == (kind, set(reads.split()), set(writes.split()))
+    assert (i.kind, i.reads, i.writes) == (kind, frozenset(reads.split()), frozenset(writes.split()))
 
 
 def test_accumulators(one: Callable[[str], Instruction]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,6 +16,7 @@ from emulator.machine import Machine
 from emulator.timing import CAUSES, MODELS, UNITS, Timing, place
 from refsim import boards
 from refsim.boards import BOARDS
+from refsim.errors import ImageError
 
 CODE = 0x0800_0100
 Assemble = Callable[..., bytes]
@@ -61,6 +63,19 @@ def test_costs_of_spans_sum_to_the_whole(assemble: Assemble) -> None:
     parts = [timing.observe(m, b - a).by_block.sum() for a, b in pairwise(seen)]
     assert sum(parts) == timing.observe(m).by_block.sum()
     assert all(part > 0 for part in parts)
+
+
+def test_spans_sum_to_the_whole_where_a_page_cuts_a_loop_that_is_also_jumped_into(assemble: Assemble) -> None:
+    # at: ldr | page | ldr; subs; bne back to the second ldr; bx lr. One span falls into it, one jumps there.
+    at = 0x0800_0400 - 2
+    m = machine(assemble("ldr r0, [r1]", "ldr r2, [r1, #4]", "subs r0, #1", "bne .-4", "bx lr"), at)
+    m.write(0x2000_0000, b"\3\0\0\0")
+    timing, seen = Timing(m.board.core), [m.counts()]
+    for start, args in ((at + 2, (5, 0x2000_0000)), (at, (0, 0x2000_0000))):
+        m.call(start, args)
+        seen.append(m.counts())
+    parts = [timing.observe(m, b - a).by_block.sum() for a, b in pairwise(seen)]
+    assert sum(parts) == timing.observe(m).by_block.sum()
 
 
 @pytest.mark.parametrize("board", ["generic-m0plus", "generic-m3", "generic-m4", "generic-m7", "generic-m33"])
@@ -116,3 +131,19 @@ def test_estimates_stay_near_measured_silicon(core: str, tolerance: float, netwo
     assert rows
     for row in rows:
         assert abs(row.error_pct) < tolerance, f"{row.board} {row.network}: {row.error_pct:+.1f} %"
+
+
+def test_calibration_without_the_images_says_what_it_expects(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="expected a checkout of mlcommons/tiny_results"):
+        next(calibrate.rows(tmp_path))
+
+
+def test_every_measured_row_has_a_source_and_a_board() -> None:
+    with calibrate.SILICON.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) > 20
+    for row in rows:
+        assert row["source"]
+        assert boards.find(row["board"]).core.name == row["core"]
+        seconds = float(row["us_per_inference"]) / 1e6
+        assert float(row["cycles"]) == pytest.approx(seconds * float(row["clock_mhz"]) * 1e6, abs=1)
