@@ -47,7 +47,7 @@ def _configure_validate(parser: argparse.ArgumentParser) -> None:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from emulator.validate import validate
+    from emulator.validation import validate
     from refsim import boards, report
     from refsim.int8ops import numerics
 

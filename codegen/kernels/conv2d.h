@@ -25,38 +25,6 @@ struct rs_conv2d {
     int8_t *scratch; /* int16 [depth / 4][2][4], then, when in_c is no multiple of 4, int8 [depth] */
 };
 
-/* Where the next output pixel is. */
-struct rs_conv2d_at {
-    int32_t row;       /* of y, counted over the images */
-    int32_t image_row; /* of x: where the image begins */
-    int32_t oy, ox;
-};
-
-RS_INLINE struct rs_conv2d_at rs_conv2d_first(const struct rs_conv2d p, int32_t row)
-{
-    struct rs_conv2d_at at = {row, 0, row, 0};
-    while (p.images > 1 && at.oy >= p.out_h) {
-        at.oy -= p.out_h;
-        at.image_row += p.in_h;
-        RS_KEEP_LOOP(at.oy);
-    }
-    return at;
-}
-
-RS_INLINE struct rs_conv2d_at rs_conv2d_next(const struct rs_conv2d p, struct rs_conv2d_at at)
-{
-    if (++at.ox == p.out_w) {
-        at.ox = 0;
-        ++at.row;
-        ++at.oy;
-        if (p.images > 1 && at.oy == p.out_h) {
-            at.oy = 0;
-            at.image_row += p.in_h;
-        }
-    }
-    return at;
-}
-
 /* Taps [begin, end) of `run` adjacent ones from column ix lie inside the image. */
 struct rs_conv2d_taps {
     int32_t begin, end;
@@ -75,43 +43,53 @@ RS_INLINE int rs_conv2d_quads(const struct rs_conv2d p)
     return (p.in_c & 3) == 0;
 }
 
-/* One kernel row to `to` (int16 by fours, or bytes), `row` being null where the row is padding. */
+/* Taps of `row` from column ix on, all inside the image, to `to`: int16 by fours, or bytes. */
+RS_INLINE void *rs_conv2d_copy(const struct rs_conv2d p, void *to, const int8_t *row, int32_t ix, int32_t taps)
+{
+    const int8_t *const from = row + ix * p.in_c;
+    if (rs_conv2d_quads(p)) {
+        return rs_widen(to, from, taps * (p.in_c / 4));
+    }
+    return rs_append(to, from, taps * p.in_c);
+}
+
+RS_INLINE void *rs_conv2d_fill(const struct rs_conv2d p, void *to, int32_t taps)
+{
+    if (rs_conv2d_quads(p)) {
+        return rs_widen_fill(to, p.x_zero, taps * (p.in_c / 4));
+    }
+    return rs_append_fill(to, p.x_zero, taps * p.in_c);
+}
+
+/* One kernel row, `row` being null where it is padding. */
 RS_INLINE void *rs_conv2d_gather_row(const struct rs_conv2d p, void *to, const int8_t *row, int32_t ix)
 {
     const int32_t runs = p.dilation_w == 1 ? 1 : p.kernel_w, run = p.dilation_w == 1 ? p.kernel_w : 1;
-    const int32_t quads = p.in_c / 4;
     int32_t i;
     for (i = 0; i < runs; ++i, ix += p.dilation_w) {
-        struct rs_conv2d_taps taps = {run, run};
-        const int8_t *from = row;
-        if (row) {
-            taps = rs_conv2d_inside(p, ix, run);
-            from = row + (ix + taps.begin) * p.in_c;
-        }
-        if (rs_conv2d_quads(p)) {
-            to = rs_widen_fill(to, p.x_zero, taps.begin * quads);
-            to = rs_widen(to, from, (taps.end - taps.begin) * quads);
-            to = rs_widen_fill(to, p.x_zero, (run - taps.end) * quads);
+        const struct rs_conv2d_taps taps = rs_conv2d_inside(p, ix, run);
+        if (!row || taps.begin == taps.end) {
+            to = rs_conv2d_fill(p, to, run);
+        } else if (taps.end - taps.begin == run) {
+            to = rs_conv2d_copy(p, to, row, ix, run);
         } else {
-            to = rs_append_fill(to, p.x_zero, taps.begin * p.in_c);
-            to = rs_append(to, from, (taps.end - taps.begin) * p.in_c);
-            to = rs_append_fill(to, p.x_zero, (run - taps.end) * p.in_c);
+            to = rs_conv2d_fill(p, to, taps.begin);
+            to = rs_conv2d_copy(p, to, row, ix + taps.begin, taps.end - taps.begin);
+            to = rs_conv2d_fill(p, to, run - taps.end);
         }
     }
     return to;
 }
 
-/* The window of one output pixel to `slot` 0 or 1 of the scratch. */
-RS_INLINE void rs_conv2d_gather(const struct rs_conv2d p, const struct rs_conv2d_at at, int32_t slot)
+/* The window that begins at row iy of the image, column ix, to `slot` 0 or 1 of the scratch. */
+RS_INLINE void rs_conv2d_gather(const struct rs_conv2d p, int32_t image_row, int32_t iy, int32_t ix, int32_t slot)
 {
     int16_t *const wide = (int16_t *)(void *)p.scratch + 4 * slot;
     int8_t *const bytes = p.scratch + 4 * p.depth;
     void *to = rs_conv2d_quads(p) ? (void *)wide : (void *)bytes;
-    int32_t iy = at.oy * p.stride_h - p.pad_top, ky;
-    const int32_t ix = at.ox * p.stride_w - p.pad_left;
+    int32_t ky;
     for (ky = 0; ky < p.kernel_h; ++ky, iy += p.dilation_h) {
-        const int inside = iy >= 0 && iy < p.in_h;
-        to = rs_conv2d_gather_row(p, to, inside ? rs_row(p.x, at.image_row + iy) : 0, ix);
+        to = rs_conv2d_gather_row(p, to, iy >= 0 && iy < p.in_h ? rs_row(p.x, image_row + iy) : 0, ix);
     }
     if (!rs_conv2d_quads(p)) {
         rs_append_fill(to, 0, p.depth - p.kernel_h * p.kernel_w * p.in_c);
@@ -198,19 +176,23 @@ RS_INLINE void rs_conv2d_pointwise(const struct rs_conv2d p, const int8_t *x, in
 
 RS_INLINE void rs_conv2d_windows(const struct rs_conv2d p, int32_t row_begin, int32_t row_end)
 {
-    struct rs_conv2d_at at = rs_conv2d_first(p, row_begin);
-    while (at.row < row_end) {
-        int8_t *y[2];
-        int32_t slot;
-        for (slot = 0; slot < 2; ++slot) {
-            const struct rs_conv2d_at next = rs_conv2d_next(p, at);
-            rs_conv2d_gather(p, at, slot);
-            y[slot] = rs_row(p.y, at.row) + at.ox * p.out_c;
-            if (slot == 1 || next.row < row_end) { /* the last pixel, when single, fills both slots */
-                at = next;
+    int32_t row, oy = row_begin, image_row = 0, ox, slot = 0;
+    int8_t *y[2] = {0, 0};
+    for (row = row_begin; row < row_end; ++row, ++oy) {
+        for (; p.images > 1 && oy >= p.out_h; oy -= p.out_h) {
+            image_row += p.in_h;
+        }
+        for (ox = 0; ox < p.out_w; ++ox) {
+            do {
+                rs_conv2d_gather(p, image_row, oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left, slot);
+                y[slot] = rs_row(p.y, row) + ox * p.out_c;
+                ++slot; /* the last pixel, when it is alone, fills both slots */
+            } while (slot == 1 && row + 1 == row_end && ox + 1 == p.out_w);
+            if (slot == 2) {
+                rs_conv2d_pixels(p, y[0], y[1]);
+                slot = 0;
             }
         }
-        rs_conv2d_pixels(p, y[0], y[1]);
     }
 }
 

@@ -62,3 +62,33 @@ RS_WEAK void *memset(void *to, int value, size_t n)
     }
     return to;
 }
+
+#if defined(__ARM_EABI__)
+/* The names by which clang calls them (Arm's Run-time ABI, 4.3.4); memset has its arguments in another order there. */
+#define RS_COPY_AS(name, function)                                                                                     \
+    void name(void *to, const void *from, size_t n);                                                                   \
+    RS_WEAK void name(void *to, const void *from, size_t n)                                                            \
+    {                                                                                                                  \
+        (void)function(to, from, n);                                                                                   \
+    }
+#define RS_SET_AS(set, clear)                                                                                          \
+    void set(void *to, size_t n, int value);                                                                           \
+    void clear(void *to, size_t n);                                                                                    \
+    RS_WEAK void set(void *to, size_t n, int value)                                                                    \
+    {                                                                                                                  \
+        (void)memset(to, value, n);                                                                                    \
+    }                                                                                                                  \
+    RS_WEAK void clear(void *to, size_t n)                                                                             \
+    {                                                                                                                  \
+        (void)memset(to, 0, n);                                                                                        \
+    }
+RS_COPY_AS(__aeabi_memcpy, memcpy)
+RS_COPY_AS(__aeabi_memcpy4, memcpy)
+RS_COPY_AS(__aeabi_memcpy8, memcpy)
+RS_COPY_AS(__aeabi_memmove, memmove)
+RS_COPY_AS(__aeabi_memmove4, memmove)
+RS_COPY_AS(__aeabi_memmove8, memmove)
+RS_SET_AS(__aeabi_memset, __aeabi_memclr)
+RS_SET_AS(__aeabi_memset4, __aeabi_memclr4)
+RS_SET_AS(__aeabi_memset8, __aeabi_memclr8)
+#endif

@@ -54,6 +54,10 @@ RS_INLINE int16_t *rs_widen_fill(int16_t *to, int32_t value, int32_t quads)
 RS_INLINE int8_t *rs_append(int8_t *to, const int8_t *from, int32_t bytes)
 {
 #if RS_DSP
+    if (__builtin_constant_p(bytes) && bytes <= 16) {
+        __builtin_memcpy(to, from, (uint32_t)bytes);
+        return to + bytes;
+    }
     for (; bytes >= 4; bytes -= 4, to += 4, from += 4) {
         rs_store32(to, rs_load32(from));
     }

@@ -27,7 +27,7 @@ from refsim.importers.tflite_schema import (
     OPTIONS,
     SUBGRAPH,
 )
-from refsim.importers.tflite_tensors import FIXED_SHAPE, is_dynamic, quoted, read_tensors
+from refsim.importers.tflite_tensors import FIXED_SHAPE, is_dynamic, open_axes, quoted, read_tensors
 from refsim.int8ops import by_tflite
 
 __all__ = ["IDENTIFIER", "read_tflite"]
@@ -73,8 +73,9 @@ def read_tflite(data: bytes, name: str) -> Graph:
         _refuse_unknown(layer)
     for layer in layers:
         _refuse_float(layer, tensors)
+    ends = _ends(name, subgraph, tensors, entries)
     nodes = tuple(_node(layer, tensors, entries) for layer in layers)
-    graph = Graph(name, tensors, nodes, *_ends(name, subgraph, tensors))
+    graph = Graph(name, tensors, nodes, *ends)
     _verify(graph)
     return graph
 
@@ -91,7 +92,9 @@ def _only_subgraph(name: str, model: Table) -> Table:
     return subgraphs[0]
 
 
-def _ends(name: str, subgraph: Table, tensors: Sequence[Tensor]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _ends(
+    name: str, subgraph: Table, tensors: Sequence[Tensor], entries: Sequence[Table]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Inputs and outputs of the network."""
     inputs: tuple[int, ...] = subgraph.read(SUBGRAPH["inputs"])
     outputs: tuple[int, ...] = subgraph.read(SUBGRAPH["outputs"])
@@ -105,6 +108,10 @@ def _ends(name: str, subgraph: Table, tensors: Sequence[Tensor]) -> tuple[tuple[
         raise ModelError(f"model '{name}' names tensor {repeated[0]} as an input more than once; convert it again")
     for i in inputs:
         _refuse_unusable(tensors[i], f"model '{name}'")
+        if axes := open_axes(entries[i]):
+            raise UnsupportedError(
+                f"input {quoted(tensors[i].name)} of model '{name}' is dynamic along axis {axes[0]}: {FIXED_SHAPE}"
+            )
     return inputs, outputs
 
 

@@ -62,6 +62,13 @@ def is_dynamic(entry: Table) -> bool:
     return any(n < 0 for n in entry.read(TENSOR["shape_signature"]))
 
 
+def open_axes(entry: Table) -> tuple[int, ...]:
+    """Axes after the batch that the converter left open and filled with 1: the network of the file is then not the
+    one that anybody runs."""
+    pairs = zip(entry.read(TENSOR["shape_signature"]), entry.read(TENSOR["shape"]), strict=False)
+    return tuple(axis for axis, (signed, size) in enumerate(pairs) if axis and signed < 0 and size == 1)
+
+
 def _tensor(entry: Entry, buffers: Sequence[Table]) -> Tensor:
     _refuse_special(entry)
     dtype = _dtype(entry)

@@ -20,7 +20,7 @@ Precision = Literal["float32", "float64"]
 class Numerics:
     """Arithmetic rules.
 
-    requantize: int32 accumulator to int8 in CONV_2D, DEPTHWISE_CONV_2D and all others but FULLY_CONNECTED.
+    requantize: int32 to int8 in CONV_2D, DEPTHWISE_CONV_2D, QUANTIZE and RELU. (ADD, MUL and MEAN round twice always.)
         "two-roundings": doubling high multiply rounded half up, then division by a power of two rounded half away
         from zero. "exact": the accumulator times the real multiplier in float64, rounded once, half away from zero.
     fc_requantize: the same for FULLY_CONNECTED.

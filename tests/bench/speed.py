@@ -21,7 +21,7 @@ from typing import Any
 
 from codegen import build, toolchain
 from emulator import image
-from emulator.validate import _roomy, execute, prepare
+from emulator.validation import _roomy, execute, prepare
 from refsim import boards, importers, interpreter
 from refsim.graph import Graph
 from refsim.int8ops.numerics import LITERT, TFLM

@@ -114,15 +114,20 @@ MODELS: dict[str, Refusal] = {
         f"tensor 0 ('image') of model 'm' has the dynamic shape (1, -1, -1, 2); {FIXED}",
     ),
     "placeholders that fit nothing": (
-        TINY.tensor(0, shape=(1, 1, 1, 2), more={"shape_signature": (1, -1, -1, 2)}),
+        TINY.tensor(0, shape=(1, 2, 2, 2), more={"shape_signature": (1, -1, -1, 2)}),
         UnsupportedError,
         f"layer 0 (CONV_2D 'features') of model 'm' has dynamic dimensions, for which the file holds placeholders;"
         f" {FIXED}",
     ),
+    "placeholders of open dimensions": (
+        TINY.tensor(0, more={"shape_signature": (1, -1, 4, 2)}, shape=(1, 1, 4, 2)),
+        UnsupportedError,
+        f"input 'image' of model 'm' is dynamic along axis 1: {FIXED}",
+    ),
     "zero dimension": (
         TINY.tensor(0, shape=(0, 4, 4, 2)),
         UnsupportedError,
-        "tensor 'image' in layer 0 (CONV_2D 'features') of model 'm' has the dynamic or empty shape (0, 4, 4, 2);"
+        "tensor 'image' in model 'm' has the dynamic or empty shape (0, 4, 4, 2);"
         f" {FIXED}",
     ),
     "too many dimensions": (

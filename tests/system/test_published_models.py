@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codegen import toolchain
-from emulator.validate import validate
+from emulator.validation import validate
 from refsim import boards, importers
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.slow]

@@ -106,3 +106,21 @@ def test_every_byte_is_exact_between_random_quantisations(engine, x_type, y_type
         call = requantising(x_type, y_type, (other, zeros[0]), (scale, zeros[1]))
         found, wanted = answers(engine, oracles, call, EVERY.view(DTYPES[x_type]))
         np.testing.assert_array_equal(found, wanted, err_msg=f"{call.x.quant} {call.y.quant}")
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("engine", NUMERICS)
+@pytest.mark.parametrize(
+    ("x_scale", "y_scale"),
+    [
+        ("0x1.b2a4b8p-8", "0x1.9325c6p-9"),
+        ("0x1.e88d22p-4", "0x1.cd3db2p-6"),
+        ("0x1.f4a60ap-6", "0x1.749360p-8"),
+        ("0x1.f1e7f2p-2", "0x1.3a2fccp-2"),
+    ],
+)
+def test_scales_are_divided_in_float64(engine, x_scale, y_scale, oracles):
+    """A float32 ratio would take a multiple of these to the other side of a tie."""
+    call = requantising("int8", "int8", (float.fromhex(x_scale), 0), (float.fromhex(y_scale), 0))
+    found, wanted = answers(engine, oracles, call, EVERY)
+    np.testing.assert_array_equal(found, wanted)

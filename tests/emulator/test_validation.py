@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from codegen import build, toolchain
-from emulator import image, validate as validating
-from emulator.validate import execute, inputs_for, prepare, validate, validate_program
+from emulator import image, validation as validating
+from emulator.validation import execute, inputs_for, prepare, validate, validate_program
 from refsim import boards, interpreter, zoo
 from refsim.builder import Builder
 from refsim.errors import Fault
