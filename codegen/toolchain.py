@@ -40,6 +40,7 @@ GCC_CPU: Mapping[str, tuple[str, ...]] = {
     "cortex-m7": ("-mthumb", "-mcpu=cortex-m7", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
     "cortex-m33": ("-mthumb", "-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
 }
+Running = set[subprocess.Popen[str]]  # compilers at work
 REMEDY = "install one: pip install 'refsim[toolchain]' (clang), or Debian's package gcc-arm-none-eabi"
 
 
@@ -57,23 +58,27 @@ class Toolchain:
     def flags(self, core: str) -> tuple[str, ...]:
         return (*self.cpu[core], *COMMON)
 
-    def _run(self, command: Sequence[str | Path], where: Path, what: str) -> None:
-        done = subprocess.run(
+    def _run(self, command: Sequence[str | Path], where: Path, what: str, running: Running) -> None:
+        with subprocess.Popen(
             [str(word) for word in command],
             cwd=where,
             env={**os.environ, **self.environment},
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+        ) as process:
+            running.add(process)
+            _, text = process.communicate()
+        running.discard(process)
+        if process.returncode:
+            lines = [line for line in text.splitlines() if "error" in line] or text.splitlines()
             raise ToolchainError(f"{self.version} could not {what}: {lines[0] if lines else 'no message'}")
 
-    def compile(self, source: str, sources: Mapping[str, bytes], core: str) -> Path:
+    def compile(self, source: str, sources: Mapping[str, bytes], core: str, running: Running | None = None) -> Path:
         """The object of `source`; its headers are found among `sources` (relative path -> content)."""
+        running = set() if running is None else running
         headers = [part for name in sorted(sources) if name.endswith(".h") for part in (name, sources[name])]
         key = digest(self.version, *self.flags(core), source, sources[source], *headers)
 
@@ -83,7 +88,8 @@ class Toolchain:
                 mapped = (f"-ffile-prefix-map={scratch}=.", "-fdebug-compilation-dir=.")
                 extra = mapped if self.name == "zig" else mapped[:1]
                 flags = (*self.flags(core), *extra, "-I.", "-Ikernels")
-                self._run([*self.compiler, *flags, "-c", source, "-o", path], Path(scratch), f"compile {source}")
+                command = [*self.compiler, *flags, "-c", source, "-o", path]
+                self._run(command, Path(scratch), f"compile {source}", running)
 
         return kept(key, ".o", make)
 
@@ -95,15 +101,22 @@ class Toolchain:
             with tempfile.TemporaryDirectory(prefix="refsim-") as scratch:
                 text = Path(scratch) / "link.ld"
                 text.write_text(script)
-                self._run([*self.linker, "-T", text, *objects, "-o", path], Path(scratch), "link")
+                self._run([*self.linker, "-T", text, *objects, "-o", path], Path(scratch), "link", set())
 
         return kept(key, ".elf", make)
 
     def build(self, sources: Mapping[str, bytes], core: str, script: str) -> Path:
         """Compile every .c of `sources` and link them."""
         names = sorted((n for n in sources if n.endswith(".c")), key=lambda n: -len(sources[n]))
+        running: Running = set()
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            objects = list(pool.map(lambda name: self.compile(name, sources, core), names))
+            try:
+                objects = list(pool.map(lambda name: self.compile(name, sources, core, running), names))
+            except BaseException:  # an interrupt must not wait for compilers
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in tuple(running):
+                    process.kill()
+                raise
         return self.link(objects, script)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+INTERRUPTED = 130
 
 
 def main() -> int:
@@ -10,9 +13,14 @@ def main() -> int:
     try:
         from refsim import cli
 
-        return cli.main()
+        status = cli.main()
     except KeyboardInterrupt:
-        return 130
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        # Everything is cleaned up. A plain exit would at times end by a signal instead: Python remembers an
+        # interrupt that passed through its own exec() even when it was caught.
+        os._exit(INTERRUPTED)
+    return status
 
 
 if __name__ == "__main__":

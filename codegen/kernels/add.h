@@ -6,7 +6,8 @@
 #include "rs_scale.h"
 
 struct rs_add {
-    struct rs_view x1, x2, y;
+    struct rs_view x1, x2;      /* int8 operands, each of its own shape */
+    struct rs_view y;           /* int8 [outer * inner][pixels][channels] */
     const int8_t *constant;     /* in place of x2, or null */
     int32_t constant_row_bytes; /* bytes of a row of it */
     int32_t inner;              /* output rows of an image */

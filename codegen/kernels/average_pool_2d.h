@@ -6,12 +6,14 @@
 #include "rs_scale.h"
 
 struct rs_average_pool_2d {
-    struct rs_view x, y;
-    const uint32_t *reciprocals; /* floor(2^24 / n) for n from least_count to most_count */
-    int32_t least_count, most_count;
+    struct rs_view x;                               /* int8 [images * in_h][in_w][channels] */
+    struct rs_view y;                               /* int8 [images * out_h][out_w][channels] */
+    const uint32_t *reciprocals;                    /* floor(2^24 / n) for n from least_count to most_count */
+    int32_t least_count, most_count;                /* taps inside the input, over all outputs */
     int32_t in_h, in_w, channels, out_h, out_w;
-    int32_t size_h, size_w, stride_h, stride_w, pad_top, pad_left;
-    int32_t low, high; /* clamp */
+    int32_t size_h, size_w, stride_h, stride_w;     /* of the window */
+    int32_t pad_top, pad_left;                      /* positions before the input that the first window covers */
+    int32_t low, high;                              /* clamp */
 };
 
 /* sum / count rounded half away from zero. The truncated reciprocal gives the quotient or one less: with

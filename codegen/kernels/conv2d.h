@@ -179,7 +179,7 @@ RS_INLINE void rs_conv2d_windows(const struct rs_conv2d p, int32_t row_begin, in
     int32_t row, oy = row_begin, image_row = 0, ox, slot = 0;
     int8_t *y[2] = {0, 0};
     for (row = row_begin; row < row_end; ++row, ++oy) {
-        for (; p.images > 1 && oy >= p.out_h; oy -= p.out_h) {
+        for (; p.images > 1 && oy >= p.out_h; oy = rs_opaque(oy - p.out_h)) {
             image_row += p.in_h;
         }
         for (ox = 0; ox < p.out_w; ++ox) {

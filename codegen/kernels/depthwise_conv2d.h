@@ -89,7 +89,7 @@ RS_INLINE void rs_depthwise_store(const struct rs_depthwise_conv2d p, int8_t *y,
 RS_INLINE int32_t rs_depthwise_first_tap(const struct rs_depthwise_conv2d p, int32_t iy)
 {
     int32_t ky = 0;
-    for (; ky < p.kernel_h && iy < 0; iy += p.dilation_h) {
+    for (; ky < p.kernel_h && iy < 0; iy = rs_opaque(iy + p.dilation_h)) {
         ++ky;
     }
     return ky;
@@ -98,7 +98,7 @@ RS_INLINE int32_t rs_depthwise_first_tap(const struct rs_depthwise_conv2d p, int
 RS_INLINE int32_t rs_depthwise_last_tap(const struct rs_depthwise_conv2d p, int32_t iy)
 {
     int32_t ky = p.kernel_h;
-    for (iy += (p.kernel_h - 1) * p.dilation_h; ky > 0 && iy >= p.in_h; iy -= p.dilation_h) {
+    for (iy += (p.kernel_h - 1) * p.dilation_h; ky > 0 && iy >= p.in_h; iy = rs_opaque(iy - p.dilation_h)) {
         --ky;
     }
     return ky;
@@ -274,7 +274,7 @@ RS_INLINE void rs_depthwise_conv2d(const struct rs_depthwise_conv2d p, int32_t r
     int32_t oy = row_begin, ic, m;
     for (; block.row < row_end; block.row += block.rows, oy += block.rows) {
         const int32_t *channel = p.channel;
-        for (; p.images > 1 && oy >= p.out_h; oy -= p.out_h) {
+        for (; p.images > 1 && oy >= p.out_h; oy = rs_opaque(oy - p.out_h)) {
             block.image_row += p.in_h;
             RS_KEEP_LOOP(oy);
         }

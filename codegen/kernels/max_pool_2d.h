@@ -6,10 +6,12 @@
 #include "rs_scale.h"
 
 struct rs_max_pool_2d {
-    struct rs_view x, y;
+    struct rs_view x;                               /* int8 [images * in_h][in_w][channels] */
+    struct rs_view y;                               /* int8 [images * out_h][out_w][channels] */
     int32_t in_h, in_w, channels, out_h, out_w;
-    int32_t size_h, size_w, stride_h, stride_w, pad_top, pad_left;
-    int32_t low, high; /* clamp */
+    int32_t size_h, size_w, stride_h, stride_w;     /* of the window */
+    int32_t pad_top, pad_left;                      /* positions before the input that the first window covers */
+    int32_t low, high;                              /* clamp */
 };
 
 RS_INLINE int32_t rs_larger(int32_t a, int32_t b)

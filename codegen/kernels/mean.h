@@ -8,13 +8,17 @@
 #include "rs_scale.h"
 
 struct rs_mean {
-    struct rs_view x, y;
-    int32_t outer_kept, outer_summed, outer_y_rows, outer_y_bytes; /* y_rows, y_bytes: how the output moves */
+    struct rs_view x; /* int8 [outer * inner][pixels][channels], each axis kept * summed positions long */
+    struct rs_view y; /* int8, of the kept axes */
+    /* Of each axis: positions kept, positions summed (one of them is 1), and how far a kept position moves the
+     * output's row and the byte in it. The last axis never moves the row. */
+    int32_t outer_kept, outer_summed, outer_y_rows, outer_y_bytes;
     int32_t inner_kept, inner_summed, inner_y_rows, inner_y_bytes;
     int32_t pixel_kept, pixel_summed, pixel_y_rows, pixel_y_bytes;
-    int32_t channel_kept, channel_summed, channel_y_bytes; /* the last axis never moves the row */
-    int32_t zero_point_sum;                /* of all that is summed: count * zero point of x */
-    int32_t multiplier, shift, zero_point; /* the sum to y */
+    int32_t channel_kept, channel_summed, channel_y_bytes;
+    int32_t zero_point_sum;    /* of all that is summed: count * zero point of x */
+    int32_t multiplier, shift; /* the sum to y, see rs_multiply */
+    int32_t zero_point;        /* of y */
 };
 
 /* Sum of everything that one output comes from; (outer, inner) and `byte` are the first row and its first byte. */

@@ -6,14 +6,15 @@
 #include "rs_scale.h"
 
 struct rs_mul {
-    struct rs_view x1, x2, y;
+    struct rs_view x1, x2;      /* int8 operands, each of its own shape */
+    struct rs_view y;           /* int8 [outer * inner][pixels][channels] */
     const int8_t *constant;     /* in place of x2, or null */
     int32_t constant_row_bytes; /* bytes of a row of it */
     int32_t inner;              /* output rows of an image */
     int32_t pixels, channels;   /* of an output row; one pixel where operands allow it */
     int32_t row_outer1, row_inner1, row_pixel1, pixel_bytes1, step1; /* see rs_moves */
     int32_t row_outer2, row_inner2, row_pixel2, pixel_bytes2, step2;
-    int32_t zero_point1, zero_point2;
+    int32_t zero_point1, zero_point2;      /* of x1 and x2 */
     int32_t multiplier, shift, zero_point; /* the product to y */
     int32_t low, high;                     /* clamp */
 };

@@ -44,7 +44,7 @@ RS_WEAK void *memmove(void *to, const void *from, size_t n)
     return to;
 }
 
-RS_WEAK void *memset(void *to, int value, size_t n)
+static void *rs_set(void *to, size_t n, int value)
 {
     uint8_t *y = to;
     const uint32_t word = (uint8_t)value * 0x01010101u;
@@ -63,32 +63,34 @@ RS_WEAK void *memset(void *to, int value, size_t n)
     return to;
 }
 
+RS_WEAK void *memset(void *to, int value, size_t n)
+{
+    return rs_set(to, n, value);
+}
+
 #if defined(__ARM_EABI__)
-/* The names by which clang calls them (Arm's Run-time ABI, 4.3.4); memset has its arguments in another order there. */
-#define RS_COPY_AS(name, function)                                                                                     \
-    void name(void *to, const void *from, size_t n);                                                                   \
-    RS_WEAK void name(void *to, const void *from, size_t n)                                                            \
-    {                                                                                                                  \
-        (void)function(to, from, n);                                                                                   \
-    }
-#define RS_SET_AS(set, clear)                                                                                          \
-    void set(void *to, size_t n, int value);                                                                           \
-    void clear(void *to, size_t n);                                                                                    \
-    RS_WEAK void set(void *to, size_t n, int value)                                                                    \
-    {                                                                                                                  \
-        (void)memset(to, value, n);                                                                                    \
-    }                                                                                                                  \
-    RS_WEAK void clear(void *to, size_t n)                                                                             \
-    {                                                                                                                  \
-        (void)memset(to, 0, n);                                                                                        \
-    }
-RS_COPY_AS(__aeabi_memcpy, memcpy)
-RS_COPY_AS(__aeabi_memcpy4, memcpy)
-RS_COPY_AS(__aeabi_memcpy8, memcpy)
-RS_COPY_AS(__aeabi_memmove, memmove)
-RS_COPY_AS(__aeabi_memmove4, memmove)
-RS_COPY_AS(__aeabi_memmove8, memmove)
-RS_SET_AS(__aeabi_memset, __aeabi_memclr)
-RS_SET_AS(__aeabi_memset4, __aeabi_memclr4)
-RS_SET_AS(__aeabi_memset8, __aeabi_memclr8)
+/* The names by which clang calls them (Arm's Run-time ABI, 4.3.4). A call of memcpy in a body would be one of these. */
+#define RS_SAME_AS(function) __attribute__((weak, alias(function)))
+void *__aeabi_memcpy(void *restrict to, const void *restrict from, size_t n) RS_SAME_AS("memcpy");
+void *__aeabi_memcpy4(void *restrict to, const void *restrict from, size_t n) RS_SAME_AS("memcpy");
+void *__aeabi_memcpy8(void *restrict to, const void *restrict from, size_t n) RS_SAME_AS("memcpy");
+void *__aeabi_memmove(void *to, const void *from, size_t n) RS_SAME_AS("memmove");
+void *__aeabi_memmove4(void *to, const void *from, size_t n) RS_SAME_AS("memmove");
+void *__aeabi_memmove8(void *to, const void *from, size_t n) RS_SAME_AS("memmove");
+void *__aeabi_memset(void *to, size_t n, int value);
+void *__aeabi_memset4(void *to, size_t n, int value) RS_SAME_AS("__aeabi_memset");
+void *__aeabi_memset8(void *to, size_t n, int value) RS_SAME_AS("__aeabi_memset");
+void *__aeabi_memclr(void *to, size_t n);
+void *__aeabi_memclr4(void *to, size_t n) RS_SAME_AS("__aeabi_memclr");
+void *__aeabi_memclr8(void *to, size_t n) RS_SAME_AS("__aeabi_memclr");
+
+RS_WEAK void *__aeabi_memset(void *to, size_t n, int value)
+{
+    return rs_set(to, n, value);
+}
+
+RS_WEAK void *__aeabi_memclr(void *to, size_t n)
+{
+    return rs_set(to, n, 0);
+}
 #endif

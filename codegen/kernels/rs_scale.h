@@ -27,5 +27,4 @@ RS_INLINE int32_t rs_scale_right(int32_t x, int32_t multiplier, int32_t right)
     return (rs_high_rounded((int32_t)((uint32_t)x << 1), multiplier, half) + nudge) >> right;
 }
 
-
 #endif

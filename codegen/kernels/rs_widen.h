@@ -54,7 +54,7 @@ RS_INLINE int16_t *rs_widen_fill(int16_t *to, int32_t value, int32_t quads)
 RS_INLINE int8_t *rs_append(int8_t *to, const int8_t *from, int32_t bytes)
 {
 #if RS_DSP
-    if (__builtin_constant_p(bytes) && bytes <= 16) {
+    if (__builtin_constant_p(bytes) && (uint32_t)bytes <= 16u) {
         __builtin_memcpy(to, from, (uint32_t)bytes);
         return to + bytes;
     }

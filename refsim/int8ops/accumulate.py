@@ -62,7 +62,7 @@ def requantize(
         whole = (acc.astype(np.int64) + bias).astype(np.int32)
         scaled: Int8 = fixedpoint.requantize(whole, real, zero_point, bounds, rule)
         return scaled
-    multipliers, shifts = fixedpoint.quantize_multipliers(np.broadcast_to(np.asarray(real, np.float64), bias.shape))
+    multipliers, shifts = (np.broadcast_to(v, bias.shape).copy() for v in fixedpoint.quantize_multipliers(real))
     y = np.empty(acc.shape, np.int8)
     compiled(_requantize)(acc, bias, multipliers, shifts, zero_point, bounds[0], bounds[1], y)
     return y

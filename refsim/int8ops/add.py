@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refsim.errors import UnsupportedError
 from refsim.graph import Array, Call, KernelCall, Tensor
-from refsim.int8ops.elementwise import ElementwiseOperator, operands, placement
-from refsim.int8ops.fixedpoint import Int64, activation_bounds, multiply, quantize_multiplier
+from refsim.int8ops.elementwise import ElementwiseOperator, operands, placement, requantized
+from refsim.int8ops.fixedpoint import activation_bounds, multiply, quantize_multiplier
 from refsim.int8ops.numerics import Numerics
 
 LEFT_SHIFT = 20
+BYTES = np.arange(256, dtype=np.uint8).view(np.int8)
 Multiplier = tuple[int, int]
 
 
@@ -45,8 +47,7 @@ class Add(ElementwiseOperator):
         assert a is not None and b is not None
         first, second, output = multipliers(a, b, call.y)
         total = _scaled(values[0], a.zero_point, first) + _scaled(values[1], b.zero_point, second)
-        bounds = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
-        return (np.clip(multiply(total, *output) + call.y.zero_point, *bounds).astype(np.int8),)
+        return (requantized(total, output, call),)
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         a, b, _ = operands(call)
@@ -69,9 +70,12 @@ class Add(ElementwiseOperator):
         return KernelCall("add", views, literals={**literals, **arithmetic}, constants=constants)
 
 
-def _scaled(x: Array | None, zero_point: int, multiplier: Multiplier) -> Int64:
+def _scaled(x: Array | None, zero_point: int, multiplier: Multiplier) -> NDArray[np.int32]:
+    """x on the common scale, by way of a table of all bytes."""
     assert x is not None
-    return multiply((x.astype(np.int64) - zero_point) << LEFT_SHIFT, *multiplier)
+    table = multiply((BYTES.astype(np.int64) - zero_point) << LEFT_SHIFT, *multiplier).astype(np.int32)
+    found: NDArray[np.int32] = table.take(x.view(np.uint8))
+    return found
 
 
 OPERATOR = Add()

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, Operator, Rows, Shape, Slot, Tensor
-from refsim.int8ops.fixedpoint import ACTIVATIONS
+from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds, multiply
 from refsim.int8ops.operand import per_tensor
 
 
@@ -129,6 +130,12 @@ def operands(call: Call) -> tuple[Tensor, Tensor, bool]:
     a, b = call.inputs
     assert a is not None and b is not None and (a.data is None or b.data is None)
     return (b, a, True) if a.data is not None else (a, b, False)
+
+
+def requantized(acc: Array, multiplier: tuple[int, int], call: Call) -> NDArray[np.int8]:
+    """Accumulators to the output's int8, clamped by the fused activation."""
+    bounds = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
+    return np.clip(multiply(acc, *multiplier) + call.y.zero_point, *bounds).astype(np.int8)
 
 
 def placement(call: Call) -> tuple[tuple[str | None, ...], Mapping[str, int], Mapping[str, Array]]:

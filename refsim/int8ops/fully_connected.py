@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, Tensor
-from refsim.int8ops import accumulate
+from refsim.int8ops.accumulate import requantize
 from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds, quantize_multipliers
 from refsim.int8ops.numerics import Numerics
 from refsim.int8ops.operand import per_tensor
@@ -95,11 +95,15 @@ class FullyConnectedOperator(Operator):
     def reference(self, call: Call, values: Sequence[Array | None], numerics: Numerics) -> tuple[Array, ...]:
         x, w, b = values
         assert x is not None and w is not None
-        products = accumulate.matmul(x.reshape(-1, w.shape[1]), w)
-        bias = folded_bias(call, w, b).astype(np.int32)
-        y = accumulate.requantize(
-            products, bias, effective_scales(call), call.y.zero_point, bounds(call), numerics.fc_requantize
-        )
+        # One more row, all ones, gives the weights' sums. float32 is exact below 2**24.
+        kind = np.float32 if w.shape[1] < 1024 else np.float64
+        rows = np.ones((call.x.elements // w.shape[1] + 1, w.shape[1]), kind)
+        rows[:-1] = x.reshape(-1, w.shape[1])
+        products = np.matmul(rows, w.astype(kind).T).astype(np.int32)
+        bias = -call.x.zero_point * products[-1]
+        bias = bias if b is None else bias + b.reshape(-1)
+        reals, rule = effective_scales(call), numerics.fc_requantize
+        y = requantize(products[:-1], bias, reals, call.y.zero_point, bounds(call), rule)
         return (y.reshape(call.y.shape),)
 
     def macs(self, call: Call) -> int:

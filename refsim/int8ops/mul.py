@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from refsim.graph import Array, Call, KernelCall, Tensor
-from refsim.int8ops.elementwise import ElementwiseOperator, operands, placement
-from refsim.int8ops.fixedpoint import activation_bounds, multiply, quantize_multiplier
+from refsim.int8ops.elementwise import ElementwiseOperator, operands, placement, requantized
+from refsim.int8ops.fixedpoint import activation_bounds, quantize_multiplier
 from refsim.int8ops.numerics import Numerics, Precision
 
 
@@ -29,10 +29,8 @@ class Mul(ElementwiseOperator):
         a, b = call.inputs
         first, second = values
         assert a is not None and b is not None and first is not None and second is not None
-        product = (first.astype(np.int64) - a.zero_point) * (second.astype(np.int64) - b.zero_point)
-        scaled = multiply(product, *multiplier(a, b, call.y, numerics.mul_precision)) + call.y.zero_point
-        bounds = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
-        return (np.clip(scaled, *bounds).astype(np.int8),)
+        product = (first.astype(np.int32) - a.zero_point) * (second.astype(np.int32) - b.zero_point)
+        return (requantized(product, multiplier(a, b, call.y, numerics.mul_precision), call),)
 
     def macs(self, call: Call) -> int:
         return call.y.elements

@@ -12,11 +12,13 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -195,19 +197,19 @@ def function(index: int, layout: Layout) -> str:
     )
 
 
-def source(layouts: Sequence[Layout], size: int) -> str:
+def source(layouts: Sequence[Layout], rest: str) -> str:
+    """A C file with the layer functions in `layers`, their arena regions in `regions`, and `rest`."""
     headers = sorted({f'#include "{layout.kernel.kernel}.h"' for layout in layouts})
     regions = ", ".join(f"region{i}" for i in range(len(layouts)))
     layers = ", ".join(f"layer{i}" for i in range(len(layouts)))
     return "\n".join(
         [
             *headers,
-            f"#define ARENA {size}",
             "struct region { int32_t offset, size; };",
             *(function(i, layout) for i, layout in enumerate(layouts)),
-            f"static const struct region *const regions[] = {{{regions}}};",
+            f"__attribute__((unused)) static const struct region *const regions[] = {{{regions}}};",
             f"static void (*const layers[])(uint8_t *, int32_t, int32_t) = {{{layers}}};",
-            MAIN,
+            rest,
         ]
     )
 
@@ -271,7 +273,7 @@ def run_all(folder: Path, cases: Sequence[Case], dsp: bool) -> list[tuple[Array,
     arenas = [Arena() for _ in cases]
     layouts = [lay_out(case, arena) for case, arena in zip(cases, arenas, strict=True)]
     size = max(-(-arena.size // mmap.PAGESIZE) * mmap.PAGESIZE for arena in arenas)
-    program = build(folder, source(layouts, size), dsp)
+    program = build(folder, source(layouts, f"#define ARENA {size}\n{MAIN}"), dsp)
     path = folder / "arena"
     path.write_bytes(bytes(size))
     memory = np.memmap(path, np.uint8, "r+")
@@ -304,6 +306,12 @@ class Server:
         if self.process.stdout.read(1) != b"k":
             _, complaint = self.process.communicate()
             pytest.fail(f"case {case}, rows {begin}..{end}: {complaint.decode()[:3000]}")
+
+
+@pytest.fixture(scope="session")
+def harness() -> ModuleType:
+    """This file as a module, for tests that lay cases out but run them elsewhere."""
+    return sys.modules[__name__]
 
 
 RunKernels = Callable[..., list[tuple[Array, ...]]]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from refsim.graph import DTYPES, Call, Operator, Tensor
+from refsim.int8ops.numerics import TFLM
 
 OPTIONS_TABLES = {
     "CONV_2D": "Conv2DOptions",
@@ -232,3 +233,27 @@ def oracles() -> Any:
     """`oracles.run(engine, model, values)`; skips the test where the engines are not installed."""
     engines = _engines()
     return SimpleNamespace(run=lambda name, model, values: engines[name](model, values), single=single)
+
+
+def rows_suffice(operator: Operator, call: Call, values: Sequence[np.ndarray | None], seed: int) -> None:
+    """Other bytes in the rows that `input_rows` leaves out do not change the output rows asked for."""
+    random = np.random.default_rng(seed)
+    begin = int(random.integers(call.y.rows))
+    end = int(random.integers(begin + 1, call.y.rows + 1))
+    noisy = []
+    for index, (tensor, value) in enumerate(zip(call.inputs, values, strict=True)):
+        if tensor is None or value is None or tensor.data is not None:
+            noisy.append(value)
+            continue
+        low, high = operator.input_rows(call, index, (begin, end))
+        assert 0 <= low < high <= tensor.rows
+        lines = random.integers(-128, 128, (tensor.rows, tensor.row_bytes)).astype(np.int8)
+        lines[low:high] = value.reshape(tensor.rows, -1)[low:high]
+        noisy.append(lines.reshape(tensor.shape))
+    wanted, found = (operator.reference(call, v, TFLM)[0].reshape(call.y.rows, -1) for v in (values, noisy))
+    np.testing.assert_array_equal(found[begin:end], wanted[begin:end])
+
+
+@pytest.fixture(scope="session")
+def check_rows() -> Any:
+    return rows_suffice

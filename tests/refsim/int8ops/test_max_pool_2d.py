@@ -1,0 +1,84 @@
+"""MAX_POOL_2D: windows by hand, padding that never wins, refusals, rows, and both engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refsim.errors import ModelError, UnsupportedError
+from refsim.graph import Call, Quant, Tensor
+from refsim.int8ops.max_pool_2d import OPERATOR
+from refsim.int8ops.numerics import TFLM, find
+
+QUANT = Quant((0.5,), (-5,))
+SAME, VALID = 0, 1
+
+
+def options(size: tuple[int, int], stride: tuple[int, int] = (1, 1), padding: int = VALID, activation: int = 0) -> Any:
+    down, across = {"filter_h": size[0], "stride_h": stride[0]}, {"filter_w": size[1], "stride_w": stride[1]}
+    return {"padding": padding, **down, **across, "activation": activation}
+
+
+def call_of(shape: tuple[int, ...], chosen: Any, quant: Quant = QUANT) -> Call:
+    x = Tensor("x", shape, "int8", QUANT)
+    attributes = OPERATOR.attributes(chosen, (x,), ())
+    return Call((x,), (Tensor("y", OPERATOR.infer((x,), attributes)[0], "int8", quant),), attributes)
+
+
+def test_the_largest_of_each_window() -> None:
+    x = np.array([[1, 9, 3], [4, 5, 6], [7, 8, 2]], np.int8).reshape(1, 3, 3, 1)
+    y = OPERATOR.reference(call_of(x.shape, options((2, 2))), [x], TFLM)[0]
+    assert y.reshape(2, 2).tolist() == [[9, 9], [8, 8]]
+
+
+def test_padding_never_wins() -> None:
+    x = np.full((1, 3, 3, 1), -128, np.int8)
+    assert (OPERATOR.reference(call_of(x.shape, options((3, 3), padding=SAME)), [x], TFLM)[0] == -128).all()
+
+
+def test_relu6_clamps_at_the_quantised_bounds() -> None:
+    x = np.array([-100, -3, 100], np.int8).reshape(1, 1, 3, 1)
+    assert OPERATOR.reference(call_of(x.shape, options((1, 1), activation=3)), [x], TFLM)[0].ravel().tolist() == [
+        -5,
+        -3,
+        7,
+    ]
+
+
+def test_rows_of_windows(check_rows: Any) -> None:
+    random = np.random.default_rng(0)
+    for seed in range(30):
+        size, stride = tuple(random.integers(1, 4, 2)), tuple(random.integers(1, 4, 2))
+        call = call_of((2, 7, 5, 2), options(size, stride, padding=seed % 2))
+        check_rows(OPERATOR, call, [random.integers(-128, 128, call.x.shape).astype(np.int8)], seed)
+
+
+def test_an_output_row_needs_its_window_only() -> None:
+    assert OPERATOR.input_rows(call_of((1, 8, 8, 1), options((2, 2), (2, 2))), 0, (1, 3)) == (2, 6)
+
+
+def test_what_tflite_does_not_define_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="differ in scale"):
+        OPERATOR.check(call_of((1, 4, 4, 1), options((2, 2)), Quant((0.25,), (-5,))))
+    with pytest.raises(UnsupportedError, match="differ in scale"):
+        OPERATOR.check(call_of((1, 4, 4, 1), options((2, 2)), Quant((0.5,), (-4,))))
+    with pytest.raises(ModelError, match="four axes"):
+        OPERATOR.attributes(options((1, 1)), (Tensor("x", (4, 4), "int8", QUANT),), ())
+    with pytest.raises(ModelError, match="does not fit"):
+        call_of((1, 2, 2, 1), options((3, 3)))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("engine", ["tflm", "litert"])
+@pytest.mark.parametrize("padding", [SAME, VALID])
+def test_windows_are_exact(engine: str, padding: int, oracles: Any) -> None:
+    random = np.random.default_rng(padding)
+    for activation in range(4):
+        chosen = options((3, 2), (2, 1), padding, activation)
+        call = call_of((1, 9, 6, 5), chosen)
+        x = random.integers(-128, 128, call.x.shape).astype(np.int8)
+        case = oracles.single(OPERATOR, [call.x], [call.y], chosen, [x])
+        found = OPERATOR.reference(case.call, case.values, find(engine))[0]
+        np.testing.assert_array_equal(found, oracles.run(engine, case.model, case.given())[0])
