@@ -241,9 +241,10 @@ RS_INLINE void rs_depthwise_plain(
             uint32_t acc = (uint32_t)channel[0];
             const int8_t *w = p.w + (c * p.kernel_h + first) * p.kernel_w;
             const int16_t *x_tap = x;
-            for (ky = first; ky < last; ++ky, x_tap += x_row) {
+            for (ky = first; ky < last; ++ky, x_tap += x_row, w += p.kernel_w) {
+#pragma GCC unroll 8
                 for (kx = 0; kx < p.kernel_w; ++kx) {
-                    acc += (uint32_t)(x_tap[kx * p.dilation_w] * *w++);
+                    acc += (uint32_t)(x_tap[kx * p.dilation_w] * w[kx]);
                 }
             }
             rs_depthwise_store(p, y, channel, (int32_t)acc);

@@ -101,15 +101,15 @@ struct rs_fc_block {
     "smlad %[l1], r12, r2, %[l1]\n\t"                                                                                  \
     "smlad %[l0], lr, r1, %[l0]\n\t"                                                                                   \
     "smlad %[l1], lr, r3, %[l1]\n\t"
-#define RS_FC_REGISTERS                                                                                                \
-    [x] "+r"(x), [w] "+r"(w), [b0] "+r"(b0), [l0] "+r"(l0), [b1] "+r"(b1), [l1] "+r"(l1)
+#define RS_FC_REGISTERS [x] "+r"(at), [w] "+r"(weight), [b0] "+r"(b0), [l0] "+r"(l0), [b1] "+r"(b1), [l1] "+r"(l1)
 #define RS_FC_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
 
-/* `steps` times four k of two pairs. */
+/* `steps` times four k of two pairs. Registers by name, because GCC gives up looking for so many. */
 RS_INLINE struct rs_fc_block rs_fc_steps(const int8_t *x, const uint32_t *w, int32_t steps)
 {
-    uint32_t b0 = 0, l0 = 0, b1 = 0, l1 = 0;
-    __asm__("" : "+r"(b0), "+r"(l0), "+r"(b1), "+r"(l1)); /* GCC finds no registers for four times one zero */
+    register const int8_t *at __asm__("r4") = x;
+    register const uint32_t *weight __asm__("r5") = w;
+    register uint32_t b0 __asm__("r6") = 0, l0 __asm__("r8") = 0, b1 __asm__("r9") = 0, l1 __asm__("r10") = 0;
     if (steps & 1) {
         __asm__ volatile(RS_FC_STEP : RS_FC_REGISTERS : : RS_FC_CLOBBERS);
     }
@@ -117,12 +117,10 @@ RS_INLINE struct rs_fc_block rs_fc_steps(const int8_t *x, const uint32_t *w, int
         __asm__ volatile(RS_FC_STEP RS_FC_STEP : RS_FC_REGISTERS : : RS_FC_CLOBBERS);
     }
     if (steps >= 4) {
-        /* In memory: GCC does not always find a seventh register. */
-        const int8_t *const volatile end = x + 4 * (steps & ~3);
-        __asm__ volatile("1:\n\t" RS_FC_STEP RS_FC_STEP RS_FC_STEP RS_FC_STEP
-                         "ldr r0, %[end]\n\tcmp %[x], r0\n\tbne 1b"
+        register const int8_t *end __asm__("r11") = at + 4 * (steps & ~3);
+        __asm__ volatile("1:\n\t" RS_FC_STEP RS_FC_STEP RS_FC_STEP RS_FC_STEP "cmp %[x], %[end]\n\tbne 1b"
                          : RS_FC_REGISTERS
-                         : [end] "m"(end)
+                         : [end] "r"(end)
                          : RS_FC_CLOBBERS);
     }
     return (struct rs_fc_block){{b0, l0}, {b1, l1}};

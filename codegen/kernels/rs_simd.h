@@ -18,6 +18,13 @@
 #define RS_DSP_NATIVE 0
 #endif
 
+/* Armv6-M: eight registers for most instructions, no unaligned access. */
+#if defined(__ARM_ARCH) && __ARM_ARCH < 7 && defined(__thumb__)
+#define RS_FEW_REGISTERS 1
+#else
+#define RS_FEW_REGISTERS 0
+#endif
+
 typedef uint32_t __attribute__((may_alias)) rs_word; /* aligned; may hold two halves of an int16_t array */
 
 /* One word from any address. */

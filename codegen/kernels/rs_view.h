@@ -12,8 +12,8 @@
 #if defined(__clang__)
 #define RS_LAYER __attribute__((noinline))
 #else
-/* noipa: besides inlining, cloning and merging, keeps GCC 12 from dropping the call of a layer whose stores it lost
- * sight of (-fipa-modref; seen on DEQUANTIZE). */
+/* noipa, because GCC 12 can drop the call of a layer: where two views share the arena pointer with different strides, a
+ * store may be rewritten as an offset from address 0, and the function then looks pure. Seen on DEQUANTIZE. */
 #define RS_LAYER __attribute__((noipa))
 #endif
 #else
