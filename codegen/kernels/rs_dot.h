@@ -79,7 +79,7 @@ RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t s
     __asm__ volatile("mov %[b0], %[f1]\n\tmov %[b1], %[f1]\n\tmov %[f0], %[f1]\n\t"
                      "1:\n\t" RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP "cmp %[x], %[end]\n\tbne 1b"
                      : RS_DOT_REGISTERS_FIRST
-                     : [end] "r"(end)
+                     : [end] "h"(end)
                      : RS_DOT_CLOBBERS);
     if (steps & 1) {
         __asm__ volatile(RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
@@ -96,55 +96,74 @@ RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t s
 #undef RS_DOT_REGISTERS
 #undef RS_DOT_CLOBBERS
 
-#else
+#elif RS_FEW_REGISTERS
 
-/* Two values of x with the weights of both channels for them. */
-RS_INLINE void rs_dot_word(uint32_t x, uint32_t w, int32_t *both, int32_t *first)
+/* Two values of one pixel with two channels, all in low registers, which compilers do not manage. */
+#define RS_DOT_WORD(at_x, at_w)                                                                                        \
+    "ldr r0, [%[x], #" at_x "]\n\t"                                                                                    \
+    "ldr r1, [%[w], #" at_w "]\n\t"                                                                                    \
+    "sxth r2, r0\n\t"                                                                                                  \
+    "sxtb r3, r1\n\t"                                                                                                  \
+    "muls r3, r2, r3\n\t"                                                                                              \
+    "add %[first], r3\n\t"                                                                                  \
+    "sxth r3, r1\n\t"                                                                                                  \
+    "muls r3, r2, r3\n\t"                                                                                              \
+    "add %[both], r3\n\t"                                                                                    \
+    "asrs r0, r0, #16\n\t"                                                                                             \
+    "asrs r1, r1, #16\n\t"                                                                                             \
+    "sxtb r3, r1\n\t"                                                                                                  \
+    "muls r3, r0, r3\n\t"                                                                                              \
+    "add %[first], r3\n\t"                                                                                  \
+    "muls r1, r0, r1\n\t"                                                                                              \
+    "add %[both], r1\n\t"
+
+RS_INLINE void rs_dot_1x2(const int16_t *x, const int16_t *w, const int16_t *end, int32_t *both, int32_t *first)
 {
-    const int32_t x0 = (int16_t)x, x1 = (int32_t)x >> 16, w0 = (int16_t)w, w1 = (int32_t)w >> 16;
-    *both = (int32_t)((uint32_t)*both + (uint32_t)(x0 * w0) + (uint32_t)(x1 * w1));
-    *first = (int32_t)((uint32_t)*first + (uint32_t)(x0 * (int8_t)w0) + (uint32_t)(x1 * (int8_t)w1));
+    __asm__ volatile(".syntax unified\n\t"
+                     "1:\n\t" RS_DOT_WORD("0", "0") RS_DOT_WORD("4", "4")
+                     "adds %[x], #16\n\t"
+                     "adds %[w], #8\n\t"
+                     "cmp %[w], %[end]\n\t"
+                     "bne 1b"
+                     : [x] "+l"(x), [w] "+l"(w), [both] "+h"(*both), [first] "+h"(*first)
+                     : [end] "h"(end)
+                     : "r0", "r1", "r2", "r3", "cc", "memory");
 }
 
-#if RS_FEW_REGISTERS
-
-/* One pixel after the other: two at once would not fit into eight registers. */
-RS_INLINE void rs_dot_1x2(const rs_word *x, const rs_word *w, int32_t steps, int32_t *both, int32_t *first)
-{
-    const rs_word *const end = w + 2 * steps;
-    do {
-        rs_dot_word(x[0], w[0], both, first);
-        rs_dot_word(x[1], w[1], both, first);
-        x += 4;
-        w += 2;
-    } while (w != end);
-}
+#undef RS_DOT_WORD
 
 RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)
 {
-    const rs_word *const x0 = (const rs_word *)(const void *)x, *const w0 = (const rs_word *)(const void *)w;
     struct rs_dot d = {bias, bias, bias, bias};
-    rs_dot_1x2(x0, w0, steps, &d.both0, &d.first0);
-    rs_dot_1x2(x0 + 2, w0, steps, &d.both1, &d.first1);
+    rs_dot_1x2(x, w, w + 4 * steps, &d.both0, &d.first0);
+    rs_dot_1x2(x + 4, w, w + 4 * steps, &d.both1, &d.first1);
     return d;
 }
 
 #else
 
+RS_INLINE void rs_dot_add(int32_t *sum, int32_t a, int32_t b)
+{
+    *sum = (int32_t)((uint32_t)*sum + (uint32_t)(a * b));
+}
+
 RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)
 {
-    const rs_word *xs = (const rs_word *)(const void *)x, *ws = (const rs_word *)(const void *)w;
     struct rs_dot d = {bias, bias, bias, bias};
-    for (; steps > 0; --steps, xs += 4, ws += 2) {
-        rs_dot_word(xs[0], ws[0], &d.both0, &d.first0);
-        rs_dot_word(xs[1], ws[1], &d.both0, &d.first0);
-        rs_dot_word(xs[2], ws[0], &d.both1, &d.first1);
-        rs_dot_word(xs[3], ws[1], &d.both1, &d.first1);
+    int32_t i;
+    for (; steps > 0; --steps, x += 8, w += 4) {
+#pragma GCC unroll 4
+        for (i = 0; i < 4; ++i) {
+            const int32_t both = w[i], first = (int8_t)w[i];
+            rs_dot_add(&d.both0, x[i], both);
+            rs_dot_add(&d.both1, x[4 + i], both);
+            rs_dot_add(&d.first0, x[i], first);
+            rs_dot_add(&d.first1, x[4 + i], first);
+        }
     }
     return d;
 }
 
-#endif
 #endif
 
 /* The second channel's sum, its bias added. */
