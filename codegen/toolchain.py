@@ -194,7 +194,9 @@ def zig() -> Toolchain | None:
     clang, own = (_first_line((*command, *words), environment) for words in (("cc", "--version"), ("version",)))
     if clang is None or own is None:
         return None
-    return Toolchain("zig", f"zig {own}, {clang}", (*command, "cc"), (*command, "ld.lld", "--gc-sections"), CLANG_CPU, environment)
+    return Toolchain(
+        "zig", f"zig {own}, {clang}", (*command, "cc"), (*command, "ld.lld", "--gc-sections"), CLANG_CPU, environment
+    )
 
 
 @cache

@@ -175,6 +175,7 @@ class Operator(ABC):
         """The answer, bit for bit. `values` holds an array for each input, constants included."""
 
     def macs(self, call: Call) -> int:
+        """Multiply-accumulates with weights, as papers count them: of convolutions and matrices only."""
         return 0
 
     def input_rows(self, call: Call, index: int, rows: Rows) -> Rows:

@@ -79,7 +79,7 @@ RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t s
     __asm__ volatile("mov %[b0], %[f1]\n\tmov %[b1], %[f1]\n\tmov %[f0], %[f1]\n\t"
                      "1:\n\t" RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP "cmp %[x], %[end]\n\tbne 1b"
                      : RS_DOT_REGISTERS_FIRST
-                     : [end] "h"(end)
+                     : [end] "r"(end)
                      : RS_DOT_CLOBBERS);
     if (steps & 1) {
         __asm__ volatile(RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);

@@ -62,9 +62,6 @@ class AveragePool2D(PoolOperator):
         product: Array = np.multiply.outer(counts(p.vertical, in_h), counts(p.horizontal, in_w)).astype(np.int32)
         return product
 
-    def macs(self, call: Call) -> int:
-        return int(self._count(call).sum()) * call.x.shape[0] * call.x.shape[3]
-
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         count = self._count(call)
         least, most = int(count.min()), int(count.max())

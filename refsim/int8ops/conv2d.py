@@ -98,7 +98,9 @@ def live_channels(channels: convolution.Channels) -> NDArray[np.int64]:
 def in_fours(w: NDArray[np.int8]) -> NDArray[np.int8]:
     """Rows padded by zeros to a multiple of 4, each four in the order 0 2 1 3, as rs_dot.h wants them."""
     padded = np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
-    return np.ascontiguousarray(padded.reshape(len(w), padded.shape[1] // 4, 4)[:, :, [0, 2, 1, 3]].reshape(padded.shape))
+    return np.ascontiguousarray(
+        padded.reshape(len(w), padded.shape[1] // 4, 4)[:, :, [0, 2, 1, 3]].reshape(padded.shape)
+    )
 
 
 def in_pairs(w: NDArray[np.int8]) -> NDArray[np.int16] | None:

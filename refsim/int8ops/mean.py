@@ -79,9 +79,6 @@ class Mean(Operator):
         mean = multiply(total, *multiplier(call.x, call.y, count)) + call.y.zero_point
         return (np.clip(mean, -128, 127).astype(np.int8).reshape(call.y.shape),)
 
-    def macs(self, call: Call) -> int:
-        return call.x.elements
-
     def input_rows(self, call: Call, index: int, rows: Rows) -> Rows:
         return rows if _rowwise(call) else (0, call.x.rows)
 

@@ -32,9 +32,6 @@ class Mul(ElementwiseOperator):
         product = (first.astype(np.int32) - a.zero_point) * (second.astype(np.int32) - b.zero_point)
         return (requantized(product, multiplier(a, b, call.y, numerics.mul_precision), call),)
 
-    def macs(self, call: Call) -> int:
-        return call.y.elements
-
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         a, b, _ = operands(call)
         views, literals, constants = placement(call)

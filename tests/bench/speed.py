@@ -45,14 +45,14 @@ def reference(path: Path) -> None:
 
     graph = importers.load(path)
     inputs = interpreter.random_inputs(graph, 0)
-    peer = Interpreter(
-        model_path=str(path), num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
-    )
+    peer = Interpreter(model_path=str(path), num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     peer.allocate_tensors()
     for detail, value in zip(peer.get_input_details(), inputs, strict=True):
         peer.set_tensor(detail["index"], value)
     ours, theirs = fastest([lambda: interpreter.run(graph, inputs, LITERT), peer.invoke])
-    print(f"{path.stem:<14} reference {1e3 * ours:8.2f} ms, BUILTIN_REF {1e3 * theirs:8.2f} ms: ratio {ours / theirs:.2f}")
+    print(
+        f"{path.stem:<14} reference {1e3 * ours:8.2f} ms, BUILTIN_REF {1e3 * theirs:8.2f} ms: ratio {ours / theirs:.2f}"
+    )
 
 
 def emulation(graph: Graph, board: str = "nucleo-l4r5zi") -> None:

@@ -131,7 +131,9 @@ def test_the_folder_builds_with_cmake_and_its_header_serves_cpp(network: Graph, 
     for words in (["-S", "c", "-B", "b"], ["--build", "b"]):
         subprocess.run(["cmake", *words], cwd=tmp_path, check=True, capture_output=True)
     main = tmp_path / "main.cpp"
-    main.write_text('#include "model.h"\nint main() { ds_cnn_run(ds_cnn_arena); return ds_cnn_output_0(ds_cnn_arena) == 0; }\n')
+    main.write_text(
+        '#include "model.h"\nint main() { ds_cnn_run(ds_cnn_arena); return ds_cnn_output_0(ds_cnn_arena) == 0; }\n'
+    )
     program = tmp_path / "program"
     command = ["c++", "-Wall", "-Wextra", "-Werror", "-Ic", main, "b/libds_cnn.a", "-o", program]
     subprocess.run(command, cwd=tmp_path, check=True)

@@ -82,12 +82,12 @@ def test_without_a_compiler_the_error_says_how_to_get_one(monkeypatch: pytest.Mo
     with pytest.raises(ToolchainError) as caught:
         toolchain.find()
     assert str(caught.value) == (
-        "no C compiler for Cortex-M was found: expected zig or gcc; install one: pip install 'refsim[toolchain]' (clang), "
-        "or Debian's package gcc-arm-none-eabi"
+        "no C compiler for Cortex-M was found: expected zig or gcc;"
+        " install one: pip install 'refsim[toolchain]' (clang), or Debian's package gcc-arm-none-eabi"
     )
-    with pytest.raises(ToolchainError, match="^toolchain 'gcc' was not found: expected gcc; install one"):
+    with pytest.raises(ToolchainError, match=r"^toolchain 'gcc' was not found: expected gcc; install one"):
         toolchain.find("gcc")
-    with pytest.raises(UsageError, match="^toolchain 'icc' is not known: expected one of zig, gcc$"):
+    with pytest.raises(UsageError, match=r"^toolchain 'icc' is not known: expected one of zig, gcc$"):
         toolchain.find("icc")
 
 

@@ -113,7 +113,7 @@ def test_a_wrong_literal_is_found_in_the_layer_that_has_it(small: Graph) -> None
 
 
 def test_a_layer_that_is_left_out_is_found(small: Graph) -> None:
-    with pytest.raises(Fault, match="out of turn|returned after"):
+    with pytest.raises(Fault, match=r"out of turn|returned after"):
         broken(small, b"small_layer_001_conv2d(arena, 0, 6);", b"if (arena == 0) small_layer_001_conv2d(arena, 0, 6);")
 
 

@@ -49,8 +49,8 @@ def text(found: Report, width: int = 120) -> str:
 
 def test_json_has_every_key_of_the_contract(good: Report) -> None:
     found = json.loads(json.dumps(report.as_json(good), allow_nan=False))
-    keys = "model board core clock_hz toolchain numerics bit_exact inputs_tried tensors cycles cycles_error_pct latency_ms"
-    keys += " energy_mj instructions macs sram flash fits layers"
+    keys = "model board core clock_hz toolchain numerics bit_exact inputs_tried tensors cycles cycles_error_pct"
+    keys += " latency_ms energy_mj instructions macs sram flash fits layers"
     assert set(keys.split()) <= set(found)
     assert {"compared", "eliminated", "total", "mismatched"} <= set(found["tensors"])
     assert found["sram"].items() >= {"arena": 1000, "stack": 200, "data": 0, "total": 1200}.items()

@@ -51,7 +51,10 @@ def test_an_unknown_network(capsys: pytest.CaptureFixture[str]) -> None:
         ((), "the following arguments are required: VERB; see 'refsim --help'"),
         (("validate", "--numerics", "x"), "numerics 'x' is not known: expected one of tflm, litert"),
         (("validate", "--toolchain", "icc"), "toolchain 'icc' is not known: expected one of zig, gcc"),
-        (("validate", "--planner", "x"), "planner 'x' is not known: expected one of smallest, greedy_by_size, first_fit"),
+        (
+            ("validate", "--planner", "x"),
+            "planner 'x' is not known: expected one of smallest, greedy_by_size, first_fit",
+        ),
         (
             ("validate", "--count", "-1"),
             "argument --count: '-1' is not a whole number from 0 up; see 'refsim validate --help'",
@@ -76,8 +79,8 @@ def test_an_unknown_verb_lists_those_there_are(capsys: pytest.CaptureFixture[str
 def test_no_compiler_says_how_to_get_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolchain, "FINDERS", {"zig": lambda: None, "gcc": lambda: None})
     assert refused(capsys, "validate") == (
-        "no C compiler for Cortex-M was found: expected zig or gcc; install one: pip install 'refsim[toolchain]' (clang), "
-        "or Debian's package gcc-arm-none-eabi"
+        "no C compiler for Cortex-M was found: expected zig or gcc;"
+        " install one: pip install 'refsim[toolchain]' (clang), or Debian's package gcc-arm-none-eabi"
     )
 
 

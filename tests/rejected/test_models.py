@@ -127,8 +127,7 @@ MODELS: dict[str, Refusal] = {
     "zero dimension": (
         TINY.tensor(0, shape=(0, 4, 4, 2)),
         UnsupportedError,
-        "tensor 'image' in model 'm' has the dynamic or empty shape (0, 4, 4, 2);"
-        f" {FIXED}",
+        f"tensor 'image' in model 'm' has the dynamic or empty shape (0, 4, 4, 2); {FIXED}",
     ),
     "too many dimensions": (
         TINY.tensor(0, shape=(1,) * 9),

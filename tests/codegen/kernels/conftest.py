@@ -214,13 +214,17 @@ def source(layouts: Sequence[Layout], rest: str) -> str:
     )
 
 
-def build(folder: Path, text: str, dsp: bool) -> Path:
-    c_file, program = folder / "cases.c", folder / "cases"
-    c_file.write_text(text)
+def host_compiler() -> str:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no host C compiler")
-    command = [compiler, *FLAGS.split(), f"-I{KERNELS}", *(["-DRS_EMULATE_DSP"] if dsp else [])]
+    return compiler
+
+
+def build(folder: Path, text: str, dsp: bool) -> Path:
+    c_file, program = folder / "cases.c", folder / "cases"
+    c_file.write_text(text)
+    command = [host_compiler(), *FLAGS.split(), f"-I{KERNELS}", *(["-DRS_EMULATE_DSP"] if dsp else [])]
     done = subprocess.run([*command, "-o", str(program), str(c_file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return program

@@ -37,7 +37,6 @@ def test_only_taps_inside_the_input_count() -> None:
     x = np.full((1, 3, 3, 1), 100, np.int8)
     call = call_of(x.shape, options((3, 3), padding=SAME))
     assert (OPERATOR.reference(call, [x], TFLM)[0] == 100).all()
-    assert OPERATOR.macs(call) == 4 * 4 + 4 * 6 + 9
 
 
 def test_one_reciprocal_for_each_count_that_occurs() -> None:

@@ -35,10 +35,6 @@ def test_a_scale_above_one_shifts_left() -> None:
     assert OPERATOR.reference(call, values, TFLM)[0].tolist() == [36, -120]
 
 
-def test_one_multiplication_an_element() -> None:
-    assert OPERATOR.macs(call_of(tensor("a", (2, 3, 4)), tensor("b", (4,)))) == 24
-
-
 def test_rows_of_a_broadcast(check_rows: Any) -> None:
     random = np.random.default_rng(0)
     for seed, (a, b) in enumerate([((2, 3, 4, 5), (2, 1, 4, 5)), ((3, 4, 5), (2, 3, 4, 5)), ((6, 5), (1, 5))] * 4):

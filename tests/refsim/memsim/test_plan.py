@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from refsim.errors import PlanError
 from refsim.memsim.plan import ALIGNMENT, LiveRange, Plan, make_plan

@@ -36,7 +36,7 @@ def test_a_ring_that_lost_a_row_is_refused_by_name(streamed: Program) -> None:
     assert isinstance(loop, Loop)
     conv, depthwise = loop.body
     late = replace(streamed, body=(first, replace(loop, body=(depthwise, conv)), last))
-    with pytest.raises(PlanError, match="row 1 of .* is not there; its bytes hold nothing valid"):
+    with pytest.raises(PlanError, match=r"row 1 of .* is not there; its bytes hold nothing valid"):
         late.verify()
 
 
@@ -49,7 +49,7 @@ def test_a_ring_too_small_for_the_window_is_refused(streamed: Program) -> None:
 
     first, loop, last = streamed.body
     body = (shrunk(first), replace(loop, body=tuple(map(shrunk, loop.body))), shrunk(last))
-    with pytest.raises(PlanError, match="3 rows of .* in a ring of 2"):
+    with pytest.raises(PlanError, match=r"3 rows of .* in a ring of 2"):
         replace(streamed, body=body).verify()
 
 
@@ -62,7 +62,7 @@ def test_a_plan_that_puts_live_buffers_on_each_other_is_refused(streamed: Progra
 
 def test_bytes_reused_too_early_are_found_even_when_the_live_ranges_lie(streamed: Program) -> None:
     ranges = tuple(LiveRange(r.name, r.nbytes, n, n) for n, r in enumerate(streamed.placed.ranges))
-    with pytest.raises(PlanError, match="is not there; its bytes hold|still needs"):
+    with pytest.raises(PlanError, match=r"is not there; its bytes hold|still needs"):
         replace(streamed, plan=Plan(ranges, (0,) * len(ranges))).verify()
 
 
