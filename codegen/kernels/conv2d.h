@@ -97,12 +97,18 @@ RS_INLINE void rs_conv2d_gather(const struct rs_conv2d p, int32_t image_row, int
     }
 }
 
-RS_INLINE void rs_conv2d_store(const struct rs_conv2d p, const int32_t *channel, int32_t acc0, int32_t acc1, int8_t *y0,
-    int8_t *y1)
+RS_INLINE int8_t rs_conv2d_output(const struct rs_conv2d p, const int32_t *channel, int32_t acc)
 {
-    /* y0 == y1 where one pixel is left: the first comes last. */
-    *y1 = (int8_t)rs_requantize(acc1, channel[1], channel[2], p.fast, p.y_zero, p.low, p.high);
-    *y0 = (int8_t)rs_requantize(acc0, channel[1], channel[2], p.fast, p.y_zero, p.low, p.high);
+    return (int8_t)rs_requantize(acc, channel[1], channel[2], p.fast, p.y_zero, p.low, p.high);
+}
+
+/* One channel of both pixels, computed before either is stored: for all the compiler knows, y may be `channel`. */
+RS_INLINE void rs_conv2d_store(
+    const struct rs_conv2d p, const int32_t *channel, int32_t acc0, int32_t acc1, int8_t *y0, int8_t *y1)
+{
+    const int8_t first = rs_conv2d_output(p, channel, acc0), second = rs_conv2d_output(p, channel, acc1);
+    *y1 = second; /* y0 == y1 where one pixel is left: the first comes last */
+    *y0 = first;
 }
 
 /* Offset in a pixel of the i-th channel that is computed. */

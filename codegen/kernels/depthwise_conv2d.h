@@ -80,9 +80,18 @@ RS_INLINE void rs_depthwise_gather(const struct rs_depthwise_conv2d p, const str
     }
 }
 
-RS_INLINE void rs_depthwise_store(const struct rs_depthwise_conv2d p, int8_t *y, const int32_t *channel, int32_t acc)
+RS_INLINE int8_t rs_depthwise_output(const struct rs_depthwise_conv2d p, const int32_t *channel, int32_t acc)
 {
-    *y = (int8_t)rs_requantize(acc, channel[1], channel[2], p.fast, p.y_zero, p.low, p.high);
+    return (int8_t)rs_requantize(acc, channel[1], channel[2], p.fast, p.y_zero, p.low, p.high);
+}
+
+/* Both are computed before one is stored: for all the compiler knows, y may be `channel`. */
+RS_INLINE void rs_depthwise_store2(
+    const struct rs_depthwise_conv2d p, int8_t *y, const int32_t *channel, int32_t first, int32_t second)
+{
+    const int8_t y0 = rs_depthwise_output(p, channel, first), y1 = rs_depthwise_output(p, channel, second);
+    y[0] = y0;
+    y[p.out_c] = y1;
 }
 
 /* Kernel rows [begin, end) of an output row whose window begins at image row `iy`, that lie inside the image. */
@@ -111,20 +120,25 @@ struct rs_depthwise_w3 {
     uint32_t w01, w12;
 };
 
-/* Both outputs of one kernel row; x of output 0 begins at `x`, which is at an even place. */
+/* All weights of a 3x3 channel, by rows. */
+struct rs_depthwise_w9 {
+    struct rs_depthwise_w3 top, middle, bottom;
+};
+
+/* Both outputs of one kernel row; x of the first begins at `x`, which is at an even place. */
 RS_INLINE void rs_depthwise_row3(
-    const int16_t *x, const struct rs_depthwise_w3 w, int32_t stride_w, int32_t *acc0, int32_t *acc1)
+    const int16_t *x, const struct rs_depthwise_w3 w, int32_t stride_w, int32_t *first, int32_t *second)
 {
     const rs_word *word = (const rs_word *)(const void *)x;
     const uint32_t a = word[0], b = word[1];
-    *acc0 = rs_smlad(a, w.w01, *acc0);
-    *acc0 = rs_smlabt(b, w.w12, *acc0);
+    *first = rs_smlad(a, w.w01, *first);
+    *first = rs_smlabt(b, w.w12, *first);
     if (stride_w == 1) {
-        *acc1 = rs_smlatb(a, w.w01, *acc1);
-        *acc1 = rs_smlad(b, w.w12, *acc1);
+        *second = rs_smlatb(a, w.w01, *second);
+        *second = rs_smlad(b, w.w12, *second);
     } else {
-        *acc1 = rs_smlad(b, w.w01, *acc1);
-        *acc1 = rs_smlabt(word[2], w.w12, *acc1);
+        *second = rs_smlad(b, w.w01, *second);
+        *second = rs_smlabt(word[2], w.w12, *second);
     }
 }
 
@@ -134,36 +148,43 @@ RS_INLINE int32_t rs_depthwise_row3_single(const int16_t *x, const struct rs_dep
     return rs_smlabt(word[1], w.w12, rs_smlad(word[0], w.w01, acc));
 }
 
+RS_INLINE int32_t rs_depthwise_one3x3(const int16_t *x, const struct rs_depthwise_w9 w, int32_t row, int32_t bias)
+{
+    const int32_t top = rs_depthwise_row3_single(x, w.top, bias);
+    return rs_depthwise_row3_single(x + 2 * row, w.bottom, rs_depthwise_row3_single(x + row, w.middle, top));
+}
+
+/* w: nine int8. The last four are loaded from the sixth on, so that nothing beyond the ninth is read. */
+RS_INLINE struct rs_depthwise_w9 rs_depthwise_load9(const int8_t *w)
+{
+    const uint32_t top = rs_load32(w), middle = rs_load32(w + 3), bottom = rs_load32(w + 5);
+    const uint32_t t02 = rs_sxtb16(top), t13 = rs_sxtb16_ror8(top);
+    const uint32_t m02 = rs_sxtb16(middle), m13 = rs_sxtb16_ror8(middle);
+    const uint32_t b02 = rs_sxtb16(bottom), b13 = rs_sxtb16_ror8(bottom); /* weights 5 7 and 6 8 */
+    return (struct rs_depthwise_w9){
+        {rs_pack_bottom(t02, t13), rs_pack_mixed(t13, t02)},
+        {rs_pack_bottom(m02, m13), rs_pack_mixed(m13, m02)},
+        {rs_pack_mixed(b13, b02), rs_pack_top(b02, b13)},
+    };
+}
+
 RS_INLINE void rs_depthwise_3x3(
     const struct rs_depthwise_conv2d p, const struct rs_depthwise_block block, int32_t c, const int32_t *channel)
 {
-    const int8_t *const w = p.w + 9 * c;
-    const uint32_t top = rs_load32(w), middle = rs_load32(w + 3), bottom = rs_load32(w + 5);
-    const uint32_t top02 = rs_sxtb16(top), top13 = rs_sxtb16_ror8(top);
-    const uint32_t middle02 = rs_sxtb16(middle), middle13 = rs_sxtb16_ror8(middle);
-    const uint32_t bottom_02 = rs_sxtb16(bottom), bottom_13 = rs_sxtb16_ror8(bottom);
-    const struct rs_depthwise_w3 w0 = {rs_pack_bottom(top02, top13), (top13 & 0xffffu) | (top02 & 0xffff0000u)};
-    const struct rs_depthwise_w3 w1 = {
-        rs_pack_bottom(middle02, middle13), (middle13 & 0xffffu) | (middle02 & 0xffff0000u)};
-    const struct rs_depthwise_w3 w2 = {
-        (bottom_13 & 0xffffu) | (bottom_02 & 0xffff0000u), rs_pack_top(bottom_02, bottom_13)};
+    const struct rs_depthwise_w9 w = rs_depthwise_load9(p.w + 9 * c);
     int32_t i, left;
     for (i = 0; i < block.rows; ++i) {
         const int16_t *x = rs_depthwise_plane(p) + i * p.stride_h * p.plane_w;
         int8_t *y = rs_row(p.y, block.row + i) + c;
         for (left = p.out_w; left >= 2; left -= 2, x += 2 * p.stride_w, y += 2 * p.out_c) {
-            int32_t acc0 = channel[0], acc1 = channel[0];
-            rs_depthwise_row3(x, w0, p.stride_w, &acc0, &acc1);
-            rs_depthwise_row3(x + p.plane_w, w1, p.stride_w, &acc0, &acc1);
-            rs_depthwise_row3(x + 2 * p.plane_w, w2, p.stride_w, &acc0, &acc1);
-            rs_depthwise_store(p, y, channel, acc0);
-            rs_depthwise_store(p, y + p.out_c, channel, acc1);
+            int32_t first = channel[0], second = channel[0];
+            rs_depthwise_row3(x, w.top, p.stride_w, &first, &second);
+            rs_depthwise_row3(x + p.plane_w, w.middle, p.stride_w, &first, &second);
+            rs_depthwise_row3(x + 2 * p.plane_w, w.bottom, p.stride_w, &first, &second);
+            rs_depthwise_store2(p, y, channel, first, second);
         }
         if (p.out_w & 1) {
-            int32_t acc = rs_depthwise_row3_single(x, w0, channel[0]);
-            acc = rs_depthwise_row3_single(x + p.plane_w, w1, acc);
-            acc = rs_depthwise_row3_single(x + 2 * p.plane_w, w2, acc);
-            rs_depthwise_store(p, y, channel, acc);
+            *y = rs_depthwise_output(p, channel, rs_depthwise_one3x3(x, w, p.plane_w, channel[0]));
         }
     }
 }
@@ -216,9 +237,10 @@ RS_INLINE void rs_depthwise_wide(
             for (ky = first; ky < last; ++ky, x_tap += x_row, w_tap += w_row) {
                 rs_depthwise_row(p, x_tap, w_tap, &acc0, &acc1);
             }
-            rs_depthwise_store(p, y, channel, acc0);
             if (ox + 1 < p.out_w) {
-                rs_depthwise_store(p, y + p.out_c, channel, acc1);
+                rs_depthwise_store2(p, y, channel, acc0, acc1);
+            } else {
+                *y = rs_depthwise_output(p, channel, acc0);
             }
         }
     }
@@ -247,7 +269,7 @@ RS_INLINE void rs_depthwise_plain(
                     acc += (uint32_t)(x_tap[kx * p.dilation_w] * w[kx]);
                 }
             }
-            rs_depthwise_store(p, y, channel, (int32_t)acc);
+            *y = rs_depthwise_output(p, channel, (int32_t)acc);
         }
     }
 }

@@ -89,6 +89,14 @@ RS_INLINE uint32_t rs_pack_top(uint32_t a, uint32_t b)
     return d;
 }
 
+/* Bottom half of a, top half of b. */
+RS_INLINE uint32_t rs_pack_mixed(uint32_t a, uint32_t b)
+{
+    uint32_t d;
+    __asm__("pkhbt %0, %1, %2" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
 RS_INLINE int32_t rs_saturate8(int32_t a)
 {
     int32_t d;
@@ -163,6 +171,11 @@ RS_INLINE uint32_t rs_pack_bottom(uint32_t a, uint32_t b)
 RS_INLINE uint32_t rs_pack_top(uint32_t a, uint32_t b)
 {
     return (b & 0xffff0000u) | (a >> 16);
+}
+
+RS_INLINE uint32_t rs_pack_mixed(uint32_t a, uint32_t b)
+{
+    return (b & 0xffff0000u) | (a & 0xffffu);
 }
 
 RS_INLINE int32_t rs_saturate8(int32_t a)

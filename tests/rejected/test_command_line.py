@@ -144,4 +144,4 @@ def test_interrupting_ends_within_a_second_and_leaves_nothing(tmp_path: Path, de
     assert (out, b"Traceback" in err) == (b"", False)
     assert not folder.exists()
     assert not (tmp_path / "l.csv").exists()
-    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_dir() and p.name.startswith("tmp")]
+    assert not [p for p in (tmp_path / "cache" / "objects").rglob("tmp*")]

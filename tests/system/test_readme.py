@@ -45,7 +45,7 @@ def test_the_readme_begins_with_its_two_commands_which_ci_runs() -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) == 2
     assert blocks[0].rstrip().endswith(".venv/bin/refsim validate")
-    assert blocks[1].rstrip().endswith(".venv/bin/python -m pytest")
+    assert blocks[1].rstrip().endswith(".venv/bin/python -m pytest -n auto")
     assert (ROOT / "README.md").read_text().index(blocks[1]) < 1500
 
 

@@ -51,6 +51,7 @@ DEFINITIONS: Mapping[str, Function] = {
     "rs_sxtb16_ror8(a)": lambda a, b, c: extended(a >> 8 | a << 24),
     "rs_pack_bottom(a, b)": lambda a, b, c: (a & 0xFFFF) | b << 16,
     "rs_pack_top(a, b)": lambda a, b, c: a >> 16 | (b & 0xFFFF0000),
+    "rs_pack_mixed(a, b)": lambda a, b, c: (a & 0xFFFF) | (b & 0xFFFF0000),
     "rs_saturate8((int32_t)a)": lambda a, b, c: max(-128, min(127, signed(a, 32))),
 }
 SOURCE = (
