@@ -1,4 +1,4 @@
-"""conv2d.h equals the reference for any shape, padding, layout of rows, and for accumulators on rounding ties."""
+"""conv2d.h equals the reference for any shape, padding, requantisation and layout of rows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from refsim.graph import Array, Call, Quant, Tensor
 from refsim.int8ops.conv2d import OPERATOR
 from refsim.int8ops.convolution import WindowAttributes
+from refsim.int8ops.numerics import TFLM
 
 CheckKernels = Callable[..., None]
 
@@ -35,12 +36,13 @@ class Spec:
 def make(spec: Spec, seed: int) -> tuple[Any, Call, list[Array | None]]:
     pick = np.random.default_rng(seed)
     shape = (spec.channels, *spec.kernel, spec.x[3])
-    w = pick.integers(-spec.weights, spec.weights if spec.weights == 128 else spec.weights + 1, shape).astype(np.int8)
+    low = -256 if spec.weights == 128 else -spec.weights  # many of -128, which do not pair
+    w = pick.integers(low, spec.weights + 1, shape).clip(-128, 127).astype(np.int8)
     scales = spec.weight_scale * (pick.uniform(0.3, 1, spec.channels) if spec.per_channel else np.ones(1))
     bias = None if spec.bias is None else pick.integers(-spec.bias, spec.bias + 1, spec.channels).astype(np.int32)
     tensors: tuple[Tensor | None, ...] = (
         Tensor("x", spec.x, "int8", Quant((0.02,), (spec.x_zero,))),
-        Tensor("w", shape, "int8", Quant(tuple(map(float, np.float32(scales))), (0,) * len(scales)), w),
+        Tensor("w", shape, "int8", Quant(tuple(scales.astype(np.float32).tolist()), (0,) * len(scales)), w),
         None if bias is None else Tensor("b", bias.shape, "int32", None, bias),
     )
     attributes = WindowAttributes(**spec.window)
@@ -58,7 +60,12 @@ def random_specs(seed: int, count: int) -> Iterator[Spec]:
 
     for _ in range(count):
         kernel = (one(1, 4), one(1, 4))
-        window = {"stride_h": one(1, 3), "stride_w": one(1, 3), "dilation_h": one(1, 2), "dilation_w": one(1, 2)}
+        window = {
+            "stride_h": one(1, 3),
+            "stride_w": one(1, 3),
+            "dilation_h": 1 + one(0, 3) // 3,
+            "dilation_w": 1 + one(0, 3) // 3,
+        }
         reach = [(k - 1) * window[f"dilation_{axis}"] for k, axis in zip(kernel, "hw", strict=True)]
         window |= {"pad_top": one(0, reach[0]), "pad_bottom": one(0, reach[0])}
         window |= {"pad_left": one(0, reach[1]), "pad_right": one(0, reach[1]), "activation": one(0, 3)}
@@ -72,11 +79,22 @@ def random_specs(seed: int, count: int) -> Iterator[Spec]:
             window,
             x_zero=one(-128, 127),
             y=(float(pick.uniform(0.01, 0.1)), one(-128, 127)),
-            weights=one(1, 128),
-            weight_scale=float(10 ** pick.uniform(-5, 0)),
+            weights=(3, 127, 128)[one(0, 2)],
+            weight_scale=float(10 ** pick.uniform(-3, 1.5)),
             per_channel=bool(one(0, 1)),
             bias=[None, 100, 10**5, 2**31 - 1][one(0, 3)],
         )
+
+
+def test_the_random_cases_reach_every_path() -> None:
+    kernels = [
+        OPERATOR.lower(make(spec, i)[1], TFLM) for seed in range(2) for i, spec in enumerate(random_specs(seed, 20))
+    ]
+    literals = [kernel.literals for kernel in kernels]
+    assert {(k["fast"], k["paired"]) for k in literals} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert {(k["live"] < k["out_c"], k["live"] % 2) for k in literals} == {(False, 0), (False, 1), (True, 0), (True, 1)}
+    assert 0 in {k["live"] for k in literals}
+    assert {k["in_c"] % 4 == 0 for k in literals} == {False, True}
 
 
 @pytest.mark.parametrize("seed", range(2))
