@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from refsim.errors import OutputError
+
 
 @cache
 def folder() -> Path:
@@ -33,15 +35,22 @@ def digest(*parts: bytes | str) -> str:
 
 
 def kept(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
-    """The file of that key; when it is not there, `make` writes it under a temporary name, then it is renamed."""
+    """The file of that key; when it is not there, `make` writes it under a temporary name, then it is renamed.
+
+    Raises OutputError when the folder cannot be written.
+    """
     path = folder() / "objects" / key[:2] / (key + suffix)
     if path.exists():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        fresh = Path(scratch) / path.name
-        make(fresh)
-        os.replace(fresh, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            fresh = Path(scratch) / path.name
+            make(fresh)
+            os.replace(fresh, path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"compiled code cannot be kept in '{folder()}' ({reason}): set REFSIM_CACHE to another folder") from error
     return path
 
 

@@ -16,6 +16,7 @@ from codegen.constants import Constants
 from codegen.toolchain import GCC_CPU
 from refsim import __version__
 from refsim.boards import Board
+from refsim.errors import PlanError
 from refsim.graph import KernelCall, Tensor
 from refsim.int8ops.numerics import Numerics
 from refsim.memsim.plan import ALIGNMENT
@@ -106,6 +107,9 @@ class _Printer:
             yield f".{field} = {self.constants.name(field, array)}"
         for field, value in call.literals.items():
             yield f".{field} = {literal(value)}"
+        if call.scratch > (0 if step.scratch is None else self.program.buffers[step.scratch].nbytes):
+            node = self.program.graph.nodes[step.node]
+            raise PlanError(f"step '{node.name or node.operator.name}' needs {call.scratch} bytes of scratch")
         if step.scratch is not None:
             yield f".scratch = (int8_t *)arena + {self.program.placed.offsets[step.scratch]}"
 
@@ -201,14 +205,14 @@ def literal(value: int) -> str:
 
 def comment(name: str) -> str:
     """A tensor's or model's name, harmless inside a C comment."""
-    return re.sub(r"[^A-Za-z0-9_./: \[\]-]", "_", name).replace("*/", "_/").replace("/*", "/_")[:120]
+    return re.sub(r"[^A-Za-z0-9_./: \[\]-]", "_", name)[:120]
 
 
 def render(name: str, values: Mapping[str, Any]) -> bytes:
     """A template of `codegen/templates`, filled in."""
     from jinja2 import Environment, StrictUndefined
 
-    text = (files("codegen") / "templates" / f"{name}.j2").read_text()
+    text = (files("codegen") / "templates" / f"{name}.j2").read_text("utf-8")
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
     )

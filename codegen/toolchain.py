@@ -80,7 +80,7 @@ class Toolchain:
         """The object of `source`; its headers are found among `sources` (relative path -> content)."""
         running = set() if running is None else running
         headers = [part for name in sorted(sources) if name.endswith(".h") for part in (name, sources[name])]
-        key = digest(self.version, *self.flags(core), source, sources[source], *headers)
+        key = digest(self.version, *self.compiler[1:], *self.flags(core), source, sources[source], *headers)
 
         def make(path: Path) -> None:
             with tempfile.TemporaryDirectory(prefix="refsim-") as scratch:
@@ -95,7 +95,7 @@ class Toolchain:
 
     def link(self, objects: Sequence[Path], script: str) -> Path:
         """The ELF of objects under a linker script, unused sections left out."""
-        key = digest(self.version, script, *(path.name for path in objects))
+        key = digest(self.version, *self.linker[1:], script, *(path.name for path in objects))
 
         def make(path: Path) -> None:
             with tempfile.TemporaryDirectory(prefix="refsim-") as scratch:

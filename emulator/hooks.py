@@ -41,6 +41,18 @@ FIELDS = 8
 CAPACITY = 1 << 18
 
 
+def _can_cache() -> bool:
+    """Whether numba may keep machine code, beside this file or at home; else every process compiles anew."""
+    try:
+        numba.njit(cache=True)(_can_cache)
+    except RuntimeError:
+        return False
+    return True
+
+
+CACHE = _can_cache()
+
+
 def _call_code(typing: Any, function: Any, argument: Any) -> Any:
     """Call the C function at address `function` with one pointer."""
 
@@ -68,7 +80,7 @@ def _halfword_code(typing: Any, address: Any) -> Any:
 _halfword: Any = intrinsic(_halfword_code)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _length(host: int, size: int) -> int:
     """Instructions in `size` bytes of Thumb code: a halfword 0b111xx with xx not 0 begins a 32-bit one."""
     count = 0
@@ -79,7 +91,7 @@ def _length(host: int, size: int) -> int:
     return count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _register(s: Any, slot: int, address: int, size: int, host: int) -> Any:
     """A fresh id for the block; 0 when there is no room."""
     i = s[BLOCKS]
@@ -94,7 +106,7 @@ def _register(s: Any, slot: int, address: int, size: int, host: int) -> Any:
     return i
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _find(s: Any, address: int, size: int) -> Any:
     """The id of a block, given on first sight. A stop address is known before its size is."""
     for r in range(s[REGIONS]):
@@ -117,14 +129,14 @@ def _find(s: Any, address: int, size: int) -> Any:
     return 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _halt(s: Any, reason: int, address: int) -> None:
     s[REASON] = reason
     s[ADDRESS] = address
     _call(s[STOP], s[ENGINE])
 
 
-@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=True)
+@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=CACHE)
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """Stop before the block when there is a reason to, count it otherwise."""
     s = carray(user, (1 << 40,), np.int64)
@@ -152,12 +164,12 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     s[LAST_END] = address + size
 
 
-@numba.cfunc(types.uint64(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=True)
+@numba.cfunc(types.uint64(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=CACHE)
 def _read_zero(engine: Any, offset: Any, size: Any, user: Any) -> int:
     return 0
 
 
-@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.uint64, types.voidptr), cache=True)
+@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.uint64, types.voidptr), cache=CACHE)
 def _ignore_write(engine: Any, offset: Any, size: Any, value: Any, user: Any) -> None:
     pass
 

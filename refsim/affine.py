@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from refsim.graph import Array, Quant
-from refsim.int8ops.fixedpoint import LIMITS
+from refsim.int8ops.fixedpoint import LIMITS, rounded_half_away
 
 
 def asymmetric(low: float, high: float) -> Quant:
@@ -24,13 +24,13 @@ def asymmetric(low: float, high: float) -> Quant:
         return Quant((1.0,), (0,))
     from_bottom, from_top = np.float32(-128) - bottom / scale, np.float32(127) - top / scale
     nearer = from_bottom if 128 + abs(bottom / scale) < 127 + abs(top / scale) else from_top
-    return Quant((float(scale),), (int(np.clip(_round_half_away(np.asarray(nearer)), -128, 127)),))
+    return Quant((float(scale),), (int(np.clip(rounded_half_away(np.asarray(nearer)), -128, 127)),))
 
 
 def quantize_values(x: Array, quant: Quant, dtype: str = "int8") -> Array:
     """Real values to integers: round(x / scale) + zero_point, half away from zero, saturated."""
     scale, zero_point = _along(quant, x.ndim)
-    steps = _round_half_away(np.asarray(x, np.float64) / scale) + zero_point
+    steps = rounded_half_away(np.asarray(x, np.float64) / scale) + zero_point
     saturated: Array = np.clip(steps, *LIMITS[dtype]).astype(dtype)
     return saturated
 
@@ -74,12 +74,6 @@ def symmetric(scale: ArrayLike, axis: int = 0) -> Quant:
     """Zero points 0, and the scales rounded to float32."""
     scales = np.atleast_1d(np.asarray(scale, np.float32))
     return Quant(tuple(map(float, scales)), (0,) * len(scales), axis)
-
-
-def _round_half_away(x: Array) -> Array:
-    whole = np.trunc(x)
-    rounded: Array = whole + np.where(np.abs(x - whole) >= 0.5, np.copysign(1.0, x), 0.0)
-    return rounded
 
 
 def _along(quant: Quant, ndim: int) -> tuple[Array, Array]:

@@ -46,9 +46,6 @@ class Core:
     dsp: bool  # the ARMv7E-M / v8-M DSP extension: SMLAD, SXTB16, SMMULR...
     fpu: str
     thumb2: bool = True  # 32-bit encodings, IT, CBZ
-    divide: bool = True  # SDIV, UDIV
-    long_multiply: bool = True  # SMULL, UMULL, SMLAL
-    unaligned: bool = True  # single loads and stores at any address
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class Board:
         return (self.flash, self.sram, *self.regions)
 
 
-M0PLUS = Core("cortex-m0plus", "armv6-m", False, "none", False, False, False, False)
+M0PLUS = Core("cortex-m0plus", "armv6-m", False, "none", thumb2=False)
 M3 = Core("cortex-m3", "armv7-m", False, "none")
 M4 = Core("cortex-m4", "armv7e-m", True, "sp")
 M7 = Core("cortex-m7", "armv7e-m", True, "dp")
@@ -240,6 +237,8 @@ def _checked(board: Board, where: str) -> Board:
     for a, b in itertools.pairwise(regions):
         if a.end > b.base:
             raise BoardError(f"{where}: regions '{a.name}' and '{b.name}' overlap")
+    if board.clock_hz is not None and not board.clock_hz > 0:
+        raise BoardError(f"{where}: clock_hz is {board.clock_hz}: expected a positive number, or None for no latency")
     if board.core.name not in {b.core.name for b in _BOARDS}:
         raise BoardError(f"{where}: core '{board.core.name}' is not one that refsim emulates")
     return board

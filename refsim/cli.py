@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -83,6 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(fault), FAILED)
     except RefsimError as error:
         return _complain(f"{error} (a bug of refsim: please report it)", BUG)
+    except Exception as error:
+        traceback.print_exc()
+        return _complain(f"{type(error).__name__}: {error} (a bug of refsim: please report it with the above)", BUG)
 
 
 def _complain(sentence: str, status: int) -> int:

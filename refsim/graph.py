@@ -69,8 +69,13 @@ class Tensor:
         return math.prod(self.shape)
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return int(np.dtype(DTYPES[self.dtype]).itemsize)
+
+    @property
     def nbytes(self) -> int:
-        return self.elements * int(np.dtype(DTYPES[self.dtype]).itemsize)
+        return self.elements * self.itemsize
 
     @property
     def rows(self) -> int:
@@ -254,8 +259,12 @@ class Graph:
         return sum(self.tensors[i].elements for i in used)
 
     def verify(self) -> None:
-        """Raise GraphError unless every tensor is written once, before it is read, with the shape inferred."""
+        """Raise GraphError unless every tensor is written once, before it is read, with the shape inferred.
+
+        And every output depends on an input: one that does not is a constant, which no code computes.
+        """
         known = {i for i, t in enumerate(self.tensors) if t.data is not None}
+        varying = set(self.inputs)
         if clash := known & set(self.inputs):
             raise GraphError(f"graph '{self.name}': input %{min(clash)} is a constant")
         known |= set(self.inputs)
@@ -274,8 +283,12 @@ class Graph:
                 if tensor.shape != shape:
                     raise GraphError(f"{where}: '{tensor.name}' has shape {tensor.shape}, its inputs give {shape}")
             known.update(node.outputs)
+            if varying & set(node.inputs):
+                varying.update(node.outputs)
         if missing := [i for i in self.outputs if i not in known]:
             raise GraphError(f"graph '{self.name}': nothing computes output %{missing[0]}")
+        if fixed := [i for i in self.outputs if i not in varying]:
+            raise GraphError(f"graph '{self.name}': output %{fixed[0]} depends on no input")
 
     def __str__(self) -> str:
         head = ", ".join(f"%{i}: {self.tensors[i]}" for i in self.inputs)

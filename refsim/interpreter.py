@@ -33,7 +33,8 @@ def _random(tensor: Tensor, bits: np.random.PCG64) -> Array:
         return np.asarray(raw & 1, np.bool_).reshape(tensor.shape)
     info = np.iinfo(kind)
     span = np.uint64(min(int(info.max) - int(info.min) + 1, 1 << 24))
-    return (raw % span).astype(np.int64).__add__(max(int(info.min), -(1 << 23))).astype(kind).reshape(tensor.shape)
+    values = (raw % span).astype(np.int64) + max(int(info.min), -(1 << 23))
+    return np.asarray(values.astype(kind).reshape(tensor.shape))
 
 
 def checked_inputs(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:

@@ -167,10 +167,12 @@ def as_csv(report: Report) -> str:
 
 def print_report(report: Report, console: Console) -> None:
     """The table that people read."""
+    from rich.markup import escape
+
     console.print(_layers(report, console.width))
     for label, text, good in _verdicts(report):
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: " "}[good]
-        console.print(f"{mark} [bold]{label:<9}[/] {text}", highlight=False, soft_wrap=True)
+        console.print(f"{mark} [bold]{label:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 # Heading, alignment, and the terminal width from which on the column is shown.

@@ -14,7 +14,7 @@ struct rs_dot {
     int32_t first0, first1; /* the first channel */
 };
 
-#if RS_DSP_NATIVE
+#if RS_ASSEMBLY && RS_DSP_NATIVE
 
 #define RS_DOT_STEP                                                                                                    \
     "ldmia %[x]!, {r0, r1, r2, r3}\n\t"                                                                                \
@@ -96,7 +96,7 @@ RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t s
 #undef RS_DOT_REGISTERS
 #undef RS_DOT_CLOBBERS
 
-#elif RS_FEW_REGISTERS
+#elif RS_ASSEMBLY && RS_FEW_REGISTERS
 
 /* Two values of one pixel with two channels, all in low registers, which compilers do not manage. */
 #define RS_DOT_WORD(at_x, at_w)                                                                                        \

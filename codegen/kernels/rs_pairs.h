@@ -81,7 +81,7 @@ struct rs_fc_block {
     struct rs_fc_pair first, second;
 };
 
-#if RS_DSP_NATIVE
+#if RS_ASSEMBLY && RS_DSP_NATIVE
 
 /* Sixteen products of four values of x with two pairs, in sixteen instructions. */
 #define RS_FC_STEP                                                                                                     \

@@ -13,7 +13,6 @@ from emulator.timing import LEFT, UNITS, Charge, Placed
 
 CALIBRATED: float | None = None
 
-MULTIPLY = 1  # MULS: 1 with the fast option, 32 with the small one [T]
 ACCESS = 2  # LDR, STR [T]
 REFILL = 1  # B taken 2, BX 2, MOV and ADD to the pc 2 [T]
 LINK_REFILL = {"bl": 2, "blx": 1}  # BL 3, BLX 2 [T]

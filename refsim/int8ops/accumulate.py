@@ -23,7 +23,11 @@ Int32 = NDArray[np.int32]
 def compiled(function: Callable[..., None]) -> Callable[..., None]:
     from numba import njit
 
-    fast: Callable[..., None] = njit(cache=True, nogil=True)(function)
+    fast: Callable[..., None]
+    try:
+        fast = njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba may write neither beside this file nor at home: compile in every process
+        fast = njit(nogil=True)(function)
     return fast
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, Tensor
-from refsim.int8ops.layout import four, itemsize, places
+from refsim.int8ops.layout import four, places
 from refsim.int8ops.numerics import Numerics
 from refsim.int8ops.operand import has_type, same_quantisation
 
@@ -61,7 +61,7 @@ def _between_rows(y: Tensor, tensors: Sequence[Tensor], axis: int) -> Pieces:
 
 
 def _within_rows(y: Tensor, tensors: Sequence[Tensor], axis: int) -> Pieces:
-    runs = [math.prod(four(tensor.shape)[axis:]) * itemsize(y) for tensor in tensors]
+    runs = [math.prod(four(tensor.shape)[axis:]) * y.itemsize for tensor in tensors]
     offsets = accumulate(runs[:-1], initial=0)
     parts = tuple(Part(0, y.rows, offset, run) for offset, run in zip(offsets, runs, strict=True))
     return Pieces(1, y.rows, math.prod(four(y.shape)[2:axis]), sum(runs), parts)

@@ -33,6 +33,13 @@ def round_half_away(value: float) -> int:
     return whole + (abs(value - whole) >= 0.5) * (1 if value > 0 else -1)
 
 
+def rounded_half_away(x: NDArray[Any]) -> NDArray[Any]:
+    """The same of each element, as whole numbers of x's floating type."""
+    whole = np.trunc(x)
+    rounded: NDArray[Any] = whole + np.where(np.abs(x - whole) >= 0.5, np.copysign(1.0, x), 0.0)
+    return rounded
+
+
 def quantize_multiplier(real: float) -> tuple[int, int]:
     """(multiplier, shift) with real ~ multiplier * 2**(shift - 31), multiplier in [2**30, 2**31) or 0.
 
@@ -86,9 +93,7 @@ def multiply(x: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> Int64:
 
 def multiply_exact(x: ArrayLike, real: ArrayLike) -> Int64:
     """x * real in float64, rounded once, half away from zero, saturated to int32."""
-    product = np.asarray(x, np.float64) * np.asarray(real, np.float64)
-    whole = np.trunc(product)
-    rounded = whole + np.where(np.abs(product - whole) >= 0.5, np.copysign(1.0, product), 0.0)
+    rounded = rounded_half_away(np.asarray(x, np.float64) * np.asarray(real, np.float64))
     saturated: Int64 = np.clip(rounded, -(2.0**31), 2.0**31 - 1).astype(np.int64)
     return saturated
 

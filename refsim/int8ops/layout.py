@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from refsim.errors import UnsupportedError
-from refsim.graph import DTYPES, Shape, Tensor
+from refsim.graph import Shape
 
 Four = tuple[int, int, int, int]
 # Where the axes of a shape go; W stays 1 unless there are four, because only then a row has two axes.
@@ -29,8 +27,3 @@ def spread(values: tuple[int, ...], rank: int, absent: int) -> Four:
     placed = dict(zip(places(rank), values, strict=True))
     n, h, w, c = (placed.get(axis, absent) for axis in range(4))
     return n, h, w, c
-
-
-def itemsize(tensor: Tensor) -> int:
-    """Bytes of an element."""
-    return int(np.dtype(DTYPES[tensor.dtype]).itemsize)

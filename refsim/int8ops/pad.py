@@ -10,7 +10,7 @@ import numpy as np
 
 from refsim.errors import ModelError
 from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Tensor
-from refsim.int8ops.layout import four, itemsize, places, spread
+from refsim.int8ops.layout import four, places, spread
 from refsim.int8ops.numerics import Numerics
 from refsim.int8ops.operand import constant, has_type, per_tensor
 
@@ -61,7 +61,7 @@ class Pad(Operator):
         return call.x.shape == call.y.shape
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
-        rank, size = len(call.x.shape), itemsize(call.x)
+        rank, size = len(call.x.shape), call.x.itemsize
         pad_n, pad_h, pad_w, pad_c = spread(tuple(before for before, _ in call.attributes.paddings), rank, 0)
         in_n, in_h, in_w, in_c = four(call.x.shape)
         _, out_h, out_w, out_c = four(call.y.shape)

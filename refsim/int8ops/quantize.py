@@ -9,7 +9,7 @@ import numpy as np
 
 from refsim.errors import UnsupportedError
 from refsim.graph import DTYPES, Array, Call, KernelCall, Operator, Rows, Shape, Tensor
-from refsim.int8ops.fixedpoint import LIMITS, requantize
+from refsim.int8ops.fixedpoint import LIMITS, requantize, rounded_half_away
 from refsim.int8ops.lookup import table_call
 from refsim.int8ops.numerics import Numerics
 from refsim.int8ops.operand import has_type, per_tensor
@@ -25,9 +25,7 @@ def affine(x: Array, scale: float, zero_point: int, bounds: tuple[int, int]) -> 
     with np.errstate(over="ignore", under="ignore"):
         quotient = x.astype(np.float32) / np.float32(scale)
     near = np.clip(np.nan_to_num(quotient, nan=0.0), -BEYOND, BEYOND)
-    whole = np.trunc(near)
-    rounded = whole + np.copysign(np.abs(near - whole) >= 0.5, near)
-    moved: Array = np.clip(rounded.astype(np.int64) + zero_point, *bounds)
+    moved: Array = np.clip(rounded_half_away(near).astype(np.int64) + zero_point, *bounds)
     return moved
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from refsim.errors import ModelError
 from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Tensor
-from refsim.int8ops.layout import Four, four, itemsize, places
+from refsim.int8ops.layout import Four, four, places
 from refsim.int8ops.numerics import Numerics
 from refsim.int8ops.operand import constant, has_type
 
@@ -87,7 +87,7 @@ class Transpose(Operator):
         return moved == sorted(moved)
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
-        steps, size = walk(call), itemsize(call.x)
+        steps, size = walk(call), call.x.itemsize
         (_, h, w, c), rows, columns = steps.lengths, steps.rows, steps.columns
         run = c * size if rows[3] == 0 and columns[3] == 1 else size
         literals = {

@@ -9,7 +9,7 @@ from refsim.graph import Graph, KernelCall
 from refsim.int8ops.numerics import Numerics
 from refsim.memsim.plan import LiveRange, Planner, make_plan
 from refsim.memsim.planners.smallest import smallest
-from refsim.memsim.program import Body, Buffer, Loop, Program, Step, View
+from refsim.memsim.program import Body, Buffer, Program, Step, View, walk
 
 
 def whole_tensor_program(graph: Graph, calls: tuple[KernelCall, ...]) -> Program:
@@ -82,18 +82,10 @@ def _spans(body: Body) -> Iterator[tuple[int, Step, int, int]]:
     """(position, step, first and last position of the outermost loop around it) of each step as written."""
     at = 0
     for item in body:
-        inside = tuple(_flat(item))
+        inside = tuple(walk((item,)))
         for k, step in enumerate(inside):
             yield at + k, step, at, at + len(inside) - 1
         at += len(inside)
-
-
-def _flat(item: Step | Loop) -> Iterator[Step]:
-    if isinstance(item, Loop):
-        for inner in item.body:
-            yield from _flat(inner)
-    else:
-        yield item
 
 
 def lower(graph: Graph, numerics: Numerics) -> tuple[KernelCall, ...]:

@@ -15,14 +15,14 @@ Rows are those of `Tensor.rows`: lines of H over the batch for 4-D tensors, runs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from refsim.errors import PlanError
 from refsim.graph import Array, Graph, Rows, Tensor
-from refsim.memsim.plan import Plan
+from refsim.memsim.plan import ALIGNMENT, Plan
 
 RING_LIMIT = 65536  # the kernels' remainder by multiplication is exact below
 
@@ -192,6 +192,8 @@ class Tracer:
 
     def run(self) -> None:
         graph = self.program.graph
+        self._match(self.program.inputs, graph.inputs, "the inputs")
+        self._match(self.program.outputs, graph.outputs, "the outputs")
         for view in self.program.inputs:
             self._write(view, (0, graph.tensors[view.tensor].rows), "the input")
         for step in self.program.steps():
@@ -199,20 +201,37 @@ class Tracer:
                 self._step(step, rows)
         for view in self.program.outputs:
             self._read(view, (0, graph.tensors[view.tensor].rows), "the output")
+        self._all_accounted_for()
+
+    def _match(self, views: Sequence[View | None], tensors: Sequence[int], where: str) -> None:
+        """Raise PlanError unless the views are those of these tensors; constant and absent ones have none."""
+        expected = [i if i >= 0 and self.program.graph.tensors[i].data is None else None for i in tensors]
+        found = [None if view is None else view.tensor for view in views]
+        if found != expected:
+            raise PlanError(f"{where}: views of tensors {found}, the graph means {expected}")
+
+    def _all_accounted_for(self) -> None:
+        """Raise PlanError for a tensor of the graph that no step writes and that is not said to be eliminated."""
+        written = {view.tensor for step in walk(self.program.body) for view in step.writes}
+        for i in (i for node in self.program.graph.nodes for i in node.outputs):
+            if i not in written and i not in self.program.eliminated:
+                raise PlanError(f"no step computes '{self.program.graph.tensors[i].name}', nor is it eliminated")
 
     def _step(self, step: Step, rows: Rows) -> None:
         node = self.program.graph.nodes[step.node]
         call = self.program.graph.call(node)
         where = f"step '{node.name or node.operator.name}' rows {rows[0]}..{rows[1]}"
+        self._match(step.reads, node.inputs, where)
+        self._match(step.writes, node.outputs, where)
         touched = [
             self._read(view, node.operator.input_rows(call, i, rows), where)
             for i, view in enumerate(step.reads)
             if view is not None
         ]
-        if step.scratch is not None:
-            touched.append(self._scratch(step.scratch, where))
         for addresses in touched:
             self.needed[addresses] = True
+        if step.scratch is not None:
+            touched.append(self._scratch(step.scratch, where))
         for view in step.writes:
             if self.needed[self._write(view, rows, where)].any():
                 raise PlanError(f"{where}: '{self._name(view)}' is written over bytes that the step still needs")
@@ -225,7 +244,10 @@ class Tracer:
     def _scratch(self, buffer: int, where: str) -> Array:
         start = self.program.placed.offsets[buffer]
         addresses = np.arange(start, start + self.program.buffers[buffer].nbytes)
+        if self.needed[addresses].any():
+            raise PlanError(f"{where}: '{self.program.buffers[buffer].name}' overlaps what the step reads")
         self.owner[addresses] = -1
+        self.needed[addresses] = True
         return addresses
 
     def _addresses(self, view: View, rows: Rows, where: str) -> Array:
@@ -248,6 +270,8 @@ class Tracer:
             raise PlanError(f"{where}: {rows[1] - rows[0]} rows of '{tensor.name}' in a ring of {view.ring_rows}")
         if view.ring_rows and (rows[1] - view.first_row) * view.ring_rows >= RING_LIMIT:
             raise PlanError(f"{where}: ring of {view.ring_rows} for row {rows[1]} of '{tensor.name}' is too large")
+        if (view.offset | view.row_stride) % min(tensor.itemsize, ALIGNMENT):
+            raise PlanError(f"{where}: rows of '{tensor.name}' do not lie at multiples of its {tensor.itemsize} bytes")
         if rows[0] < view.first_row:
             raise PlanError(f"{where}: '{tensor.name}' is held from row {view.first_row}, row {rows[0]} is used")
 

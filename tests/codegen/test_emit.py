@@ -14,10 +14,11 @@ from codegen.emit import comment, emit, identifier, literal
 from refsim import boards, zoo
 from refsim.boards import Board
 from refsim.builder import Builder
+from refsim.errors import PlanError
 from refsim.graph import Graph
 from refsim.int8ops.numerics import LITERT, TFLM
 from refsim.memsim.lifetime import lower
-from refsim.memsim.program import Program
+from refsim.memsim.program import Program, Step
 
 M4 = boards.find("nucleo-l4r5zi")
 HOSTILE = '*/ int x; #include "/etc/passwd" \\\n %s "); system("rm -rf /' + "é" * 200
@@ -69,6 +70,7 @@ def test_one_layer_used_by_several_steps_is_printed_once(streamed: Program) -> N
     assert text.count("RS_LAYER void") == 4  # two layers, each declared and defined
 
 
+@pytest.mark.skipif(not shutil.which("cc"), reason="needs a host C compiler")
 @pytest.mark.parametrize("name", [HOSTILE, "", "9 lives", "int", "Ünïcode", "a" * 300, "??/", "__"])
 def test_no_name_from_a_file_can_do_anything_in_c(name: str, tmp_path: Path) -> None:
     b = Builder(name)
@@ -152,3 +154,15 @@ def test_a_picture_of_the_plan_names_every_buffer(network: Graph) -> None:
     assert all(any(t.startswith(b.name) for t in titles) for b in program.buffers)
     plan = replace(program.placed)
     assert plan_svg(plan, "x") == plan_svg(plan, "x")
+
+
+def test_a_step_with_too_little_scratch_is_refused(streamed: Program) -> None:
+    conv, *rest = streamed.body
+    assert isinstance(conv, Step)
+    for buffers, step in (
+        (streamed.buffers, replace(conv, scratch=None)),
+        ((*streamed.buffers[:3], replace(streamed.buffers[3], nbytes=4), streamed.buffers[4]), conv),
+    ):
+        wrong = replace(streamed, body=(step, *rest), buffers=buffers)
+        with pytest.raises(PlanError, match=r"step 'conv2d_0' needs \d+ bytes of scratch"):
+            emit(wrong, lower(wrong.graph, TFLM), TFLM, M4)

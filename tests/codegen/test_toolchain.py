@@ -6,7 +6,7 @@ import pytest
 
 from codegen import toolchain
 from refsim import boards
-from refsim.errors import ToolchainError, UsageError
+from refsim.errors import OutputError, ToolchainError, UsageError
 
 SOURCES = {
     "two.h": b"#define TWO 2\n",
@@ -111,3 +111,23 @@ def test_a_command_that_does_not_exist_counts_as_no_compiler(monkeypatch: pytest
         assert toolchain.gcc() is None
     finally:
         toolchain.gcc.cache_clear()
+
+
+def pretended(*words: str) -> toolchain.Toolchain:
+    return toolchain.Toolchain("gcc", "gcc 12", ("gcc", *words), ("gcc", *words), toolchain.GCC_CPU, {})
+
+
+def test_arguments_of_a_compiler_given_by_hand_count_in_the_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys: list[str] = []
+    monkeypatch.setattr(toolchain, "kept", lambda key, suffix, make: keys.append(key) or tmp_path / key)
+    for words in ((), ("-O3",)):
+        pretended(*words).build({"main.c": SOURCES["main.c"]}, "cortex-m4", "")
+    assert len(set(keys)) == len(keys) == 4
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "objects").write_text("in the way")
+    with pytest.raises(OutputError, match=r"^compiled code cannot be kept in '.*' \(.*\): set REFSIM_CACHE"):
+        pretended().build({"main.c": SOURCES["main.c"]}, "cortex-m4", "")

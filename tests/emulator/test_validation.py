@@ -112,6 +112,13 @@ def test_a_wrong_literal_is_found_in_the_layer_that_has_it(small: Graph) -> None
     assert "first" not in wrong
 
 
+def test_wrong_elements_of_an_output_are_counted_once(small: Graph) -> None:
+    run = broken(small, b".zero_point = 0,\n            .low", b".zero_point = 1,\n            .low")
+    last = [d for d in run.differences if d.tensor == small.outputs[0]]
+    assert len(last) == 1
+    assert last[0].count <= small.tensors[small.outputs[0]].elements
+
+
 def test_a_layer_that_is_left_out_is_found(small: Graph) -> None:
     with pytest.raises(Fault, match=r"out of turn|returned after"):
         broken(small, b"small_layer_001_conv2d(arena, 0, 6);", b"if (arena == 0) small_layer_001_conv2d(arena, 0, 6);")
@@ -152,3 +159,23 @@ def test_float_inputs_are_tried_at_the_extremes_of_their_quantised_selves() -> N
     inputs = [float(values[0].flat[0]) for values in inputs_for(graph, 0, 0)]
     assert inputs == [0.5 * (-128 - 10), 0.5 * (127 - 10), 0.0]
     assert validate(graph, M4, count=1).bit_exact
+
+
+LEVELS = [("-O0", "generic-m4"), ("-Os", "generic-m4"), ("-Os", "generic-m0plus"), ("-O3", "generic-m0plus")]
+
+
+@pytest.mark.parametrize(("level", "board"), LEVELS)
+def test_generated_code_is_exact_at_every_level_of_optimisation(
+    compiler: str, level: str, board: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sources are a product of their own: others choose their flags. (Armv6-M at -O0 needs a libgcc to divide.)"""
+    flags = tuple(level if flag == "-O2" else flag for flag in toolchain.COMMON)
+    assert level in flags
+    monkeypatch.setattr(toolchain, "COMMON", (*flags, *(["-fno-sanitize=all"] if compiler == "zig" else [])))
+    b = Builder("levels", seed=4)
+    x = b.conv2d(b.input((1, 9, 9, 12), quant=(0.05, 7)), 48, 1, quant=(0.1, -3))
+    x = b.depthwise_conv2d(x, 3, padding="same", stride=2, quant=(0.1, 2), activation="relu6")
+    x = b.conv2d(x, 6, 3, quant=(0.2, 0))
+    graph = b.build(b.softmax(b.fully_connected(b.reshape(x, (1, -1)), 9, quant=(0.3, 0))))
+    report = validate(graph, boards.find(board), toolchain=compiler, count=1)
+    assert report.bit_exact, report.first_mismatch

@@ -99,6 +99,7 @@ from refsim.boards import find
 mine = replace(find("stm32f412"), name="mine", clock_hz=84_000_000)
 overlapping = replace(mine, sram=replace(mine.flash, writable=True))
 odd = replace(mine, sram=replace(mine.sram, size=1000))
+stopped = replace(mine, clock_hz=0)
 foreign = replace(mine, core=replace(mine.core, name="cortex-m85"))
 nothing = 7
 """
@@ -117,6 +118,7 @@ def test_board_from_a_file(tmp_path: Path) -> None:
         ("nothing", "defines no refsim.boards.Board called 'nothing'"),
         ("overlapping", "regions 'flash' and 'flash' overlap"),
         ("odd", "region 'sram' is not a multiple of 1 KiB"),
+        ("stopped", "clock_hz is 0: expected a positive number"),
         ("foreign", "core 'cortex-m85' is not one that refsim emulates"),
     ],
 )

@@ -86,3 +86,17 @@ def test_a_folder_that_we_wrote_is_refreshed(tmp_path: Path) -> None:
     files.write_folder(target, {"model.h": b"2"}, mark="model.h")
     assert (target / "model.h").read_bytes() == b"2"
     assert (target / "notes").read_text() == "theirs"
+
+
+def test_an_error_that_nobody_expected_is_our_bug_and_shows_where(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boards(arguments: object) -> int:
+        raise ValueError("surprise")
+
+    command = cli.Command("boards", "", lambda parser: None, boards)
+    monkeypatch.setattr(cli, "commands", lambda: (command,))
+    status, out, err = run(capsys, "boards", "--json")
+    assert (status, out) == (3, "")
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("error: ValueError: surprise (a bug of refsim")

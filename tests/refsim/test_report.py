@@ -80,11 +80,11 @@ def test_the_table_says_what_is_wrong_and_by_how_much(good: Report) -> None:
     bad = replace(
         good,
         tensors=Tensors(2, 3, 1, {"r": ""}),
-        first_mismatch="'softmax' at [0, 1]: got 1, expected 2 (3 of 8 wrong)",
+        first_mismatch="'a[/red]' at [0, 1]: got 1, expected 2 (3 of 8 wrong)",
         limits=Limits(1000, 8000, ("stm32f412", "disco-f746ng")),
     )
     shown = text(bad)
-    assert "'softmax' at [0, 1]: got 1, expected 2 (3 of 8 wrong)" in shown
+    assert "'a[/red]' at [0, 1]: got 1, expected 2 (3 of 8 wrong)" in shown
     assert "200 B (0.2 KiB) too much" in shown
     assert "stm32f412, disco-f746ng" in shown
     assert "3 wrong" in shown

@@ -85,3 +85,12 @@ def test_matrix_products_are_exact_for_any_depth(depth: int, extra: int) -> None
     x, w = np.full((2, depth), -128, np.int8), np.full((3, depth), -128, np.int8)
     w[1, 0] = 127
     np.testing.assert_array_equal(accumulate.matmul(x, w), x.astype(np.int64) @ w.astype(np.int64).T)
+
+
+def test_halves_of_arrays_are_rounded_as_those_of_numbers() -> None:
+    values = [-2.5, -1.5, -0.5, -0.49999997, 0.0, 0.49999997, 0.5, 1.5, 2.5, 1e6 + 0.5]
+    for kind in (np.float32, np.float64):
+        x = np.array(values, kind)
+        found = fixedpoint.rounded_half_away(x)
+        assert found.dtype == kind
+        assert found.tolist() == [fixedpoint.round_half_away(float(v)) for v in x]

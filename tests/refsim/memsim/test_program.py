@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from refsim.builder import Builder
 from refsim.errors import PlanError
+from refsim.int8ops.numerics import TFLM
+from refsim.memsim.lifetime import lower, planned, whole_tensor_program
 from refsim.memsim.plan import LiveRange, Plan
-from refsim.memsim.program import Loop, Program, Step, View
+from refsim.memsim.program import Buffer, Loop, Program, Step, View
 
 
 def test_a_streamed_program_verifies_and_reads_as_text(streamed: Program) -> None:
@@ -88,3 +91,59 @@ def test_a_ring_beyond_the_kernels_exact_remainder_is_refused(streamed: Program)
 def test_direction_backwards_calls_row_by_row_from_the_last() -> None:
     step = Step(0, (2, 5), (), (), direction=-1)
     assert list(step.intervals()) == [(4, 5), (3, 4), (2, 3)]
+
+
+@pytest.fixture
+def added() -> Program:
+    """One ADD of two inputs whole."""
+    b = Builder("added")
+    x, z = (b.input((1, 4), quant=(0.1, 0)) for _ in range(2))
+    graph = b.build(b.add(x, z, quant=(0.2, 0), name="sum"))
+    return planned(whole_tensor_program(graph, lower(graph, TFLM)))
+
+
+def test_a_step_that_reads_another_tensor_than_its_node_is_refused(added: Program) -> None:
+    (step,) = added.body
+    assert isinstance(step, Step)
+    for reads in ((step.reads[0], step.reads[0]), step.reads[::-1], (step.reads[0], None)):
+        with pytest.raises(
+            PlanError, match=r"step 'sum' rows 0\.\.1: views of tensors \[.*\], the graph means \[0, 1\]"
+        ):
+            replace(added, body=(replace(step, reads=reads),)).verify()
+    with pytest.raises(PlanError, match=r"the inputs: views of tensors \[1, 0\]"):
+        replace(added, inputs=added.inputs[::-1]).verify()
+
+
+def test_a_tensor_that_nobody_computes_has_to_be_eliminated(added: Program) -> None:
+    with pytest.raises(PlanError, match="the output: row 0 of 'sum' is not there"):
+        replace(added, body=()).verify()
+    b = Builder("dead")
+    x = b.input((1, 4), quant=(0.1, 0))
+    b.relu(x, quant=(0.1, 0), name="unused")
+    graph = b.build(b.relu6(x, quant=(0.1, 0)))
+    program = planned(whole_tensor_program(graph, lower(graph, TFLM)))
+    shorter = replace(program, body=program.body[1:])
+    with pytest.raises(PlanError, match="no step computes 'unused', nor is it eliminated"):
+        shorter.verify()
+    replace(shorter, eliminated={graph.nodes[0].outputs[0]: "relu: nothing reads it"}).verify()
+
+
+def test_scratch_over_bytes_that_the_step_reads_is_refused(added: Program) -> None:
+    (step,) = added.body
+    assert isinstance(step, Step)
+    ranges = (*(replace(r, first=n, last=n) for n, r in enumerate(added.placed.ranges)), LiveRange("scratch", 8, 3, 3))
+    buffers, offset = (*added.buffers, Buffer("scratch", 8)), added.placed.offsets[0]
+    plan = Plan(ranges, (*added.placed.offsets, offset))
+    with pytest.raises(PlanError, match="'scratch' overlaps what the step reads"):
+        replace(added, buffers=buffers, body=(replace(step, scratch=3),), plan=plan).verify()
+
+
+def test_rows_of_floats_off_their_alignment_are_refused() -> None:
+    b = Builder("floats")
+    graph = b.build(b.quantize(b.input((2, 1)), quant=(0.1, 0)))
+    program = planned(whole_tensor_program(graph, lower(graph, TFLM)))
+    view = replace(program.inputs[0], offset=2)
+    roomy = (replace(program.buffers[0], nbytes=12), *program.buffers[1:])
+    wider = planned(replace(program, buffers=roomy))
+    with pytest.raises(PlanError, match="rows of 'input_0' do not lie at multiples of its 4 bytes"):
+        replace(wider, inputs=(view,)).verify()
