@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegen.emit import Sources, emit
-from codegen.toolchain import Toolchain, linker_script
+from codegen.toolchain import FINDERS, Toolchain, linker_script
 from refsim import passes
 from refsim.boards import Board
 from refsim.errors import UsageError
@@ -35,9 +35,9 @@ def make_program(graph: Graph, numerics: Numerics = TFLM, planner: str = DEFAULT
     return planned(whole_tensor_program(optimised, lower(optimised, numerics)), PLANNERS[planner])
 
 
-def generate_sources(program: Program, numerics: Numerics, board: Board) -> Generated:
-    """The C of a Program."""
-    return Generated(program, emit(program, lower(program.graph, numerics), numerics, board))
+def generate_sources(program: Program, numerics: Numerics, board: Board, toolchain: str = "gcc") -> Generated:
+    """The C of a Program, with a Makefile for `toolchain`."""
+    return Generated(program, emit(program, lower(program.graph, numerics), numerics, board, toolchain))
 
 
 def link(generated: Generated, board: Board, toolchain: Toolchain) -> Path:
@@ -52,10 +52,16 @@ def generate(
     folder: str | Path,
     *,
     numerics: Numerics = TFLM,
+    toolchain: str = "gcc",
     planner: str = DEFAULT,
 ) -> Generated:
-    """Write C sources that build by themselves, and a picture of the memory plan. Raises OutputError."""
-    made = generate_sources(make_program(graph, numerics, planner), numerics, board)
+    """Write C sources that build by themselves, and a picture of the memory plan. No compiler is needed.
+
+    `toolchain` (gcc or zig) is what the Makefile uses. Raises UsageError and OutputError.
+    """
+    if toolchain not in FINDERS:
+        raise UsageError(f"toolchain '{toolchain}' is not known: expected one of {', '.join(FINDERS)}")
+    made = generate_sources(make_program(graph, numerics, planner), numerics, board, toolchain)
     picture = {"memory.svg": plan_svg(made.program.placed, graph.name).encode()}
     write_folder(folder, {**made.sources.files, **picture}, mark="model.h")
     return made

@@ -16,7 +16,7 @@ from refsim.errors import OutputError
 def folder() -> Path:
     """Where objects are kept: $REFSIM_CACHE, else the user's cache folder, else a temporary one."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    wanted = Path(os.environ.get("REFSIM_CACHE") or Path(home) / "refsim")
+    wanted = Path(os.environ.get("REFSIM_CACHE") or Path(home) / "refsim").absolute()  # compilers run elsewhere
     try:
         wanted.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=wanted):
@@ -50,7 +50,9 @@ def kept(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
             os.replace(fresh, path)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise OutputError(f"compiled code cannot be kept in '{folder()}' ({reason}): set REFSIM_CACHE to another folder") from error
+        raise OutputError(
+            f"compiled code cannot be kept in '{folder()}' ({reason}): set REFSIM_CACHE to another folder"
+        ) from error
     return path
 
 

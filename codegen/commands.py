@@ -27,6 +27,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     add_board(parser)
     add_numerics(parser)
+    text = "what the Makefile uses: gcc (arm-none-eabi-gcc, the default) or zig (clang)"
+    parser.add_argument("--toolchain", default="gcc", metavar="T", help=text)
     add_planner(parser)
 
 
@@ -37,7 +39,8 @@ def _generate(arguments: argparse.Namespace) -> int:
 
     board, rules = boards.find(arguments.board), numerics.find(arguments.numerics)
     graph = load_model(arguments.model)
-    made = generate(graph, board, arguments.output, numerics=rules, planner=arguments.planner)
+    choices = {"numerics": rules, "toolchain": arguments.toolchain, "planner": arguments.planner}
+    made = generate(graph, board, arguments.output, **choices)
     names = sorted(made.sources.files)
     if arguments.json:
         print_json(

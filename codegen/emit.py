@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from codegen.constants import Constants
-from codegen.toolchain import GCC_CPU
+from codegen.toolchain import CLANG_CPU, GCC_CPU
 from refsim import __version__
 from refsim.boards import Board
 from refsim.errors import PlanError
@@ -24,6 +24,7 @@ from refsim.memsim.program import Body, Loop, Program, Step, View, walk
 
 C_TYPES = {
     **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "int64")},
+    "int4": "int8_t",  # one value a byte
     "float32": "float",
     "bool": "uint8_t",
 }
@@ -57,9 +58,14 @@ def identifier(name: str) -> str:
     return word if word and word[0].isalpha() else f"model_{word}".rstrip("_")
 
 
-def emit(program: Program, calls: Sequence[KernelCall], numerics: Numerics, board: Board) -> Sources:
-    """The generated folder. `calls` are those of the Program's graph, node by node (`lifetime.lower`)."""
-    return _Printer(program, calls, numerics, board).sources()
+def emit(
+    program: Program, calls: Sequence[KernelCall], numerics: Numerics, board: Board, toolchain: str = "gcc"
+) -> Sources:
+    """The generated folder. `calls` are those of the Program's graph, node by node (`lifetime.lower`).
+
+    `toolchain` (gcc or zig) is what the Makefile uses unless told otherwise.
+    """
+    return _Printer(program, calls, numerics, board, toolchain).sources()
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class _Printer:
     calls: Sequence[KernelCall]
     numerics: Numerics
     board: Board
+    toolchain: str
 
     @cached_property
     def prefix(self) -> str:
@@ -122,7 +129,8 @@ class _Printer:
             if isinstance(item, Loop):
                 turn = f"turn{depth}"
                 yield f"for (int32_t {turn}_ = 0; {turn}_ < {item.times}; ++{turn}_) {{"
-                yield f"    const int32_t {turn} = {turns} * {item.times} + {turn}_;"
+                if any(step.advance for step in walk(item.body)):  # else it would be an unused variable
+                    yield f"    const int32_t {turn} = {turns} * {item.times} + {turn}_;"
                 yield from (f"    {line}" for line in self._calls(item.body, turn, depth + 1))
                 yield "}"
             else:
@@ -175,7 +183,9 @@ class _Printer:
             "layers": layers,
             "calls": tuple(self._calls(self.program.body)),
             "core": self.board.core.name,
-            "cpu": " ".join(GCC_CPU[self.board.core.name]),
+            "toolchain": self.toolchain,
+            "gcc_cpu": " ".join(GCC_CPU[self.board.core.name]),
+            "clang_cpu": " ".join(CLANG_CPU[self.board.core.name]),
         }
         for name in ("model.h", "model.c", "arena.c"):
             made[name] = render(name, names)

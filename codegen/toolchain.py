@@ -165,9 +165,17 @@ def _first_line(command: Sequence[str], environment: Mapping[str, str]) -> str |
     return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout else None
 
 
+def _override(variable: str) -> tuple[str, ...] | None:
+    """The command in an environment variable; a relative path holds where the user stands, not where compilers run."""
+    words = shlex.split(os.environ.get(variable, ""), posix=os.name != "nt")
+    if not words:
+        return None
+    return (os.path.abspath(words[0]) if os.path.dirname(words[0]) else words[0], *words[1:])
+
+
 def _zig_command() -> tuple[str, ...] | None:
-    if override := os.environ.get("REFSIM_ZIG"):
-        return tuple(shlex.split(override))
+    if override := _override("REFSIM_ZIG"):
+        return override
     spec = find_spec("ziglang")
     if spec is not None and spec.submodule_search_locations:
         zig = Path(spec.submodule_search_locations[0]) / ("zig.exe" if os.name == "nt" else "zig")
@@ -177,8 +185,8 @@ def _zig_command() -> tuple[str, ...] | None:
 
 
 def _gcc_command() -> tuple[str, ...] | None:
-    if override := os.environ.get("REFSIM_GCC"):
-        return tuple(shlex.split(override))
+    if override := _override("REFSIM_GCC"):
+        return override
     found = shutil.which("arm-none-eabi-gcc")
     return (found,) if found else None
 

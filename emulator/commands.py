@@ -66,7 +66,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         files.write(arguments.csv, report.as_csv(found).encode())
     if arguments.json:
-        print_json(report.as_json(found))
+        print_json({**report.as_json(found), "model": arguments.model})
     else:
         from rich.console import Console
 

@@ -45,6 +45,10 @@ MODELS = {
 
 HINTS = {b"\x10\xbf", b"\x20\xbf", b"\x30\xbf"}  # YIELD, WFE, WFI: Unicorn refuses or stops, the core goes on
 ARGUMENTS = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3)
+PRESERVED = {  # what a function gives back as it was [AAPCS32, 6.1.1]
+    **{f"r{n}": getattr(arm, f"UC_ARM_REG_R{n}") for n in range(4, 12)},
+    "sp": arm.UC_ARM_REG_SP,
+}
 THUMB_BIT = 1 << 5  # of the CPSR
 
 
@@ -55,6 +59,7 @@ class Machine:
     """
 
     regions: tuple[Region, ...] = ()  # what is mapped, by address
+    spoiled: tuple[str, ...] = ()  # registers that the last call should have preserved, and did not
 
     def __init__(self, board: Board, image: Image | None = None, *, memory: Sequence[Region] | None = None) -> None:
         self.board = board
@@ -166,7 +171,9 @@ class Machine:
             self._engine.reg_write(register, value & 0xFFFF_FFFF)
         self._engine.reg_write(arm.UC_ARM_REG_SP, sp)
         self._engine.reg_write(arm.UC_ARM_REG_LR, self._landing | 1)
+        before = {name: self._engine.reg_read(register) for name, register in PRESERVED.items()}
         self.run(function, {*stops, self._landing}, self._landing, on_stop, max_instructions)
+        self.spoiled = tuple(n for n, r in PRESERVED.items() if self._engine.reg_read(r) != before[n])
         return int(self._engine.reg_read(arm.UC_ARM_REG_R0))
 
     def boot(self, sp: int, pc: int, max_instructions: int) -> None:

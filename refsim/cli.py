@@ -68,8 +68,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status and never raises but SystemExit of --help."""
+    as_json = False
     try:
         arguments = parser().parse_args(argv)
+        as_json = arguments.json
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -81,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _complain(str(error), BAD_INPUT)
     except Fault as fault:
+        if as_json:
+            print_json({"fault": str(fault)})
         return _complain(str(fault), FAILED)
     except RefsimError as error:
         return _complain(f"{error} (a bug of refsim: please report it)", BUG)

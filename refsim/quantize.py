@@ -55,8 +55,29 @@ def quantize(
     if not fed:
         raise UsageError(f"graph '{graph.name}': calibration needs at least one sample, none was given")
     leaders = _leaders(graph)
-    chosen = {leader: asymmetric(*ends) for leader, ends in _METHODS[method](graph, fed, leaders).items()}
-    chosen |= _fixed(graph, leaders)
+    return _converted(graph, leaders, _METHODS[method](graph, fed, leaders), per_channel_fc)
+
+
+def quantize_to(graph: Graph, ranges: Mapping[int, Range], per_channel_fc: bool = False) -> Graph:
+    """The int8 form of a float32 graph whose activations' ranges are known: tensor index -> (low, high).
+
+    Needed for inputs and for what operators compute; operators that only move values keep their input's.
+    Raises UsageError for a missing range, UnsupportedError for graphs that cannot be converted.
+    """
+    _require_float(graph)
+    leaders = _leaders(graph)
+    merged: dict[int, Range] = {}
+    for i in _sources(graph):
+        if i not in ranges:
+            raise UsageError(f"graph '{graph.name}': '{graph.tensors[i].name}' has no range: expected (low, high)")
+        low, high = merged.get(leaders[i], (0.0, 0.0))
+        merged[leaders[i]] = (min(low, ranges[i][0]), max(high, ranges[i][1]))
+    return _converted(graph, leaders, merged, per_channel_fc)
+
+
+def _converted(graph: Graph, leaders: Sequence[int], ranges: Mapping[int, Range], per_channel_fc: bool) -> Graph:
+    """The int8 graph, given the range of every leader."""
+    chosen = {leader: asymmetric(*ends) for leader, ends in ranges.items()} | _fixed(graph, leaders)
     tensors = [_quantized(t, chosen.get(leader)) for t, leader in zip(graph.tensors, leaders, strict=True)]
     nodes = tuple(_with_parameters(graph, node, tensors, per_channel_fc) for node in graph.nodes)
     result = replace(graph, tensors=tuple(tensors), nodes=nodes)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from refsim.errors import UnsupportedError
 from refsim.graph import Array, Call, KernelCall, Tensor
 from refsim.int8ops.elementwise import ElementwiseOperator, operands, placement, requantized
-from refsim.int8ops.fixedpoint import activation_bounds, multiply, quantize_multiplier
+from refsim.int8ops.fixedpoint import multiply, quantize_multiplier
 from refsim.int8ops.numerics import Numerics
+from refsim.int8ops.operand import output_bounds
 
 LEFT_SHIFT = 20
 BYTES = np.arange(256, dtype=np.uint8).view(np.int8)
@@ -53,7 +54,7 @@ class Add(ElementwiseOperator):
         a, b, _ = operands(call)
         views, literals, constants = placement(call)
         first, second, output = multipliers(a, b, call.y)
-        low, high = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
+        low, high = output_bounds(call)
         arithmetic = {
             "zero_point1": a.zero_point,
             "multiplier1": first[0],

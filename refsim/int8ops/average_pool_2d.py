@@ -13,7 +13,8 @@ import numpy as np
 from refsim.errors import UnsupportedError
 from refsim.graph import Array, Call, KernelCall
 from refsim.int8ops.numerics import Numerics
-from refsim.int8ops.pooling import PoolOperator, bounds, literals, taps
+from refsim.int8ops.operand import output_bounds
+from refsim.int8ops.pooling import PoolOperator, literals, taps
 from refsim.int8ops.window import Axis
 
 # Beyond this count the kernel's reciprocal can be off by more than the one that it corrects.
@@ -54,7 +55,7 @@ class AveragePool2D(PoolOperator):
         assert x is not None
         total = taps(call, x, 0).sum(axis=(-2, -1), dtype=np.int32)
         mean = _rounded_mean(total, self._count(call)[:, :, None])
-        return (np.clip(mean, *bounds(call)).astype(np.int8),)
+        return (np.clip(mean, *output_bounds(call)).astype(np.int8),)
 
     def _count(self, call: Call) -> Array:
         _, in_h, in_w, _ = call.x.shape

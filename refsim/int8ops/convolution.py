@@ -188,18 +188,6 @@ def channels(call: Call, w: NDArray[np.int8], zero_point: int) -> Channels:
     return Channels(np.where(still[:, None], 0, w).astype(np.int8), table, fast, still, values)
 
 
-def channel_table(
-    call: Call, bias: NDArray[np.int32], weight_sizes: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], bool]:
-    """What rs_requantize.h reads, [channels, 3], and whether its fast form holds for every channel.
-
-    `bias` has x's zero point folded in; `weight_sizes` is the sum of each channel's absolute weights.
-    """
-    multipliers, shifts = fixedpoint.quantize_multipliers(real_multipliers(call, len(bias)))
-    fast = bool(suits_fast(np.abs(bias.astype(np.int64)) + 128 * weight_sizes, multipliers, shifts).all())
-    return rows(bias, multipliers, shifts, fast), fast
-
-
 def suits_fast(largest: NDArray[np.int64], multipliers: Array, shifts: Array) -> NDArray[np.bool_]:
     """Channels whose accumulators, at most `largest` in size, rs_requantize.h can take in its fast form."""
     right = -shifts.astype(np.int64)

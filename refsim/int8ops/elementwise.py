@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, Operator, Rows, Shape, Slot, Tensor
-from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds, multiply
-from refsim.int8ops.operand import per_tensor
+from refsim.int8ops.fixedpoint import multiply
+from refsim.int8ops.layout import four
+from refsim.int8ops.operand import fused_activation, output_bounds, per_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,9 @@ class Extent:
 
 def extent(shape: Shape) -> Extent:
     """Rows as `Tensor.rows` counts them: N and H of a 4-D tensor, all axes but the last of others."""
-    if len(shape) == 4:
-        return Extent(*shape)
     if len(shape) > 4:
         return Extent(1, math.prod(shape[:-1]), 1, shape[-1])
-    padded = (1,) * (3 - len(shape)) + tuple(shape)
-    return Extent(padded[0], padded[1], 1, padded[2])
+    return Extent(*four(shape))
 
 
 def steps(shape: Shape, output: Shape) -> Steps:
@@ -86,19 +84,13 @@ def flat(shape: Shape, output: Shape) -> bool:
     )
 
 
-def bounded(activation: int, call_name: str) -> int:
-    if activation not in ACTIVATIONS:
-        raise UnsupportedError(f"{call_name}: fused activation {activation} is not supported, use one of 0 to 3")
-    return activation
-
-
 class ElementwiseOperator(Operator):
     """Two int8 operands, broadcast against each other, one int8 output."""
 
     options: ClassVar[Mapping[str, Slot]] = {"activation": Slot(0, "int8")}
 
     def attributes(self, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> Any:
-        return Elementwise(bounded(options["activation"], self.tflite))
+        return Elementwise(fused_activation(self.tflite, options["activation"]))
 
     def infer(self, inputs: Sequence[Tensor | None], attributes: Any) -> tuple[Shape, ...]:
         a, b = (t.shape for t in inputs if t is not None)
@@ -134,8 +126,7 @@ def operands(call: Call) -> tuple[Tensor, Tensor, bool]:
 
 def requantized(acc: Array, multiplier: tuple[int, int], call: Call) -> NDArray[np.int8]:
     """Accumulators to the output's int8, clamped by the fused activation."""
-    bounds = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
-    return np.clip(multiply(acc, *multiplier) + call.y.zero_point, *bounds).astype(np.int8)
+    return np.clip(multiply(acc, *multiplier) + call.y.zero_point, *output_bounds(call)).astype(np.int8)
 
 
 def placement(call: Call) -> tuple[tuple[str | None, ...], Mapping[str, int], Mapping[str, Array]]:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, Tensor
+from refsim.int8ops import convolution
 from refsim.int8ops.accumulate import requantize
-from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds, quantize_multipliers
+from refsim.int8ops.fixedpoint import quantize_multipliers
 from refsim.int8ops.numerics import Numerics
-from refsim.int8ops.operand import per_tensor
+from refsim.int8ops.operand import fused_activation, output_bounds, per_tensor
 
 # 4 * 127 * 128 * 128 < 2**23
 ALWAYS_WITHIN_24_BITS = 508
@@ -59,9 +60,9 @@ class FullyConnectedOperator(Operator):
     def attributes(self, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> Any:
         if options["weights_format"] != 0:
             raise UnsupportedError(f"FULLY_CONNECTED: weights format {options['weights_format']}, expected 0 (DEFAULT)")
-        if options["activation"] not in ACTIVATIONS:
-            raise UnsupportedError(f"FULLY_CONNECTED: fused activation {options['activation']}, expected 0 to 3")
-        return FullyConnected(options["activation"], bool(options["keep_num_dims"]))
+        return FullyConnected(
+            fused_activation("FULLY_CONNECTED", options["activation"]), bool(options["keep_num_dims"])
+        )
 
     def operands(self, inputs: Sequence[int]) -> tuple[int, ...]:
         return tuple(inputs) if len(inputs) > 2 else (*inputs, -1)
@@ -103,7 +104,7 @@ class FullyConnectedOperator(Operator):
         bias = -call.x.zero_point * products[-1]
         bias = bias if b is None else bias + b.reshape(-1)
         reals, rule = effective_scales(call), numerics.fc_requantize
-        y = requantize(products[:-1], bias, reals, call.y.zero_point, bounds(call), rule)
+        y = requantize(products[:-1], bias, reals, call.y.zero_point, output_bounds(call), rule)
         return (y.reshape(call.y.shape),)
 
     def macs(self, call: Call) -> int:
@@ -123,7 +124,7 @@ class FullyConnectedOperator(Operator):
         (n, k), exact = w.shape, numerics.fc_requantize == "exact"
         bias = folded_bias(call, w, b)
         table, fast = channel_table(call, bias, w)
-        low, high = bounds(call)
+        low, high = output_bounds(call)
         gather = call.x.row_bytes % k != 0
         literals = {
             "k": k,
@@ -147,21 +148,14 @@ class FullyConnectedOperator(Operator):
         )
 
 
-def bounds(call: Call) -> tuple[int, int]:
-    """Clamp of the fused activation."""
-    return activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
-
-
 def channel_table(call: Call, bias: Array, w: Array) -> tuple[NDArray[np.int32], bool]:
     """What kernels/rs_requantize.h reads, [n, 3], and whether its fast form holds for every channel."""
     multipliers, shifts = (
         np.broadcast_to(v, bias.shape).astype(np.int64) for v in quantize_multipliers(effective_scales(call))
     )
     largest = np.abs(bias) + 128 * np.abs(w.astype(np.int64)).sum(axis=1)
-    scaled = ((largest * multipliers) >> 31) + (130 << np.clip(-shifts, 0, 31))
-    if (shifts <= -1).all() and (scaled < 1 << 30).all():
-        return np.stack([bias, multipliers * 2, -shifts], axis=1).astype(np.int32), True
-    return np.stack([bias, multipliers, shifts], axis=1).astype(np.int32), False
+    fast = bool(convolution.suits_fast(largest, multipliers, shifts).all())
+    return convolution.rows(bias, multipliers, shifts, fast), fast
 
 
 def packed(w: Array) -> NDArray[np.uint32]:

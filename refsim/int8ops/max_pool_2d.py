@@ -11,7 +11,8 @@ import numpy as np
 
 from refsim.graph import Array, Call, KernelCall
 from refsim.int8ops.numerics import Numerics
-from refsim.int8ops.pooling import PoolOperator, bounds, literals, taps
+from refsim.int8ops.operand import output_bounds
+from refsim.int8ops.pooling import PoolOperator, literals, taps
 
 
 class MaxPool2D(PoolOperator):
@@ -22,7 +23,7 @@ class MaxPool2D(PoolOperator):
         x = values[0]
         assert x is not None
         largest = taps(call, x, -128).max(axis=(-2, -1))
-        return (np.clip(largest, *bounds(call)).astype(np.int8),)
+        return (np.clip(largest, *output_bounds(call)).astype(np.int8),)
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         return KernelCall("max_pool_2d", ("x",), literals=literals(call))

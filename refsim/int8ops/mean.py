@@ -18,7 +18,7 @@ from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, T
 from refsim.int8ops.elementwise import extent
 from refsim.int8ops.fixedpoint import multiply, quantize_multiplier
 from refsim.int8ops.numerics import Numerics
-from refsim.int8ops.operand import per_tensor
+from refsim.int8ops.operand import constant, per_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,9 @@ class Mean(Operator):
     options: ClassVar[Mapping[str, Slot]] = {"keep_dims": Slot(0, "bool", False)}
 
     def attributes(self, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> Any:
-        x, axis = inputs[0], inputs[1] if len(inputs) > 1 else None
+        x = inputs[0]
         assert x is not None
-        if axis is None or axis.data is None:
-            raise UnsupportedError("MEAN: the axes are computed at run time, expected a constant")
-        rank, given = len(x.shape), [int(a) for a in np.atleast_1d(axis.data)]
+        rank, given = len(x.shape), constant("MEAN", "axes", inputs, 1)
         if any(not -rank <= a < rank for a in given):
             raise ModelError(f"MEAN: axes {given} are outside the {rank} axes of '{x.name}'")
         return Reduction(tuple(sorted({a % rank for a in given})), bool(options["keep_dims"]))

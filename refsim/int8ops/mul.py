@@ -12,8 +12,9 @@ import numpy as np
 
 from refsim.graph import Array, Call, KernelCall, Tensor
 from refsim.int8ops.elementwise import ElementwiseOperator, operands, placement, requantized
-from refsim.int8ops.fixedpoint import activation_bounds, quantize_multiplier
+from refsim.int8ops.fixedpoint import quantize_multiplier
 from refsim.int8ops.numerics import Numerics, Precision
+from refsim.int8ops.operand import output_bounds
 
 
 def multiplier(a: Tensor, b: Tensor, y: Tensor, precision: Precision) -> tuple[int, int]:
@@ -36,7 +37,7 @@ class Mul(ElementwiseOperator):
         a, b, _ = operands(call)
         views, literals, constants = placement(call)
         scale, shift = multiplier(a, b, call.y, numerics.mul_precision)
-        low, high = activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
+        low, high = output_bounds(call)
         arithmetic = {
             "zero_point1": a.zero_point,
             "zero_point2": b.zero_point,

@@ -1,11 +1,12 @@
-"""Checks on single operands that several operators share; each raises UnsupportedError in one sentence."""
+"""What several operators ask of one operand or option; what does not suit is an UnsupportedError of one sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from refsim.errors import ModelError, UnsupportedError
-from refsim.graph import Tensor
+from refsim.graph import Call, Tensor
+from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds
 
 
 def has_type(operator: str, tensor: Tensor, *dtypes: str) -> None:
@@ -48,3 +49,15 @@ def constant(operator: str, what: str, inputs: Sequence[Tensor | None], index: i
         raise UnsupportedError(f"{operator} with {what} '{tensor.name}' computed at run time: expected a constant")
     has_type(operator, tensor, "int32", "int64")
     return tuple(int(value) for value in tensor.data.reshape(-1))
+
+
+def fused_activation(operator: str, code: int) -> int:
+    """The code, a key of ACTIVATIONS."""
+    if code not in ACTIVATIONS:
+        raise UnsupportedError(f"{operator}: fused activation {code} is not supported, use one of 0 to 3")
+    return code
+
+
+def output_bounds(call: Call) -> tuple[int, int]:
+    """Clamp of the output: its type's limits, or those of the fused activation."""
+    return activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)

@@ -12,8 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from refsim.errors import ModelError, UnsupportedError
 from refsim.graph import Array, Call, Operator, Rows, Shape, Slot, Tensor
 from refsim.int8ops import window
-from refsim.int8ops.fixedpoint import ACTIVATIONS, activation_bounds
-from refsim.int8ops.operand import per_tensor
+from refsim.int8ops.operand import fused_activation, output_bounds, per_tensor
 
 # Source: pooling.cc and pooling_common.cc: scales of input and output may differ by rounding only.
 SCALE_TOLERANCE = 1e-6
@@ -59,15 +58,12 @@ class PoolOperator(Operator):
         assert x is not None
         if len(x.shape) != 4:
             raise ModelError(f"{self.tflite}: '{x.name}' has shape {x.shape}, expected four axes (NHWC)")
-        if options["activation"] not in ACTIVATIONS:
-            raise UnsupportedError(
-                f"{self.tflite}: fused activation {options['activation']} is not supported, use 0 to 3"
-            )
+        activation = fused_activation(self.tflite, options["activation"])
         down = window.resolve(options["padding"], x.shape[1], options["filter_h"], options["stride_h"])
         across = window.resolve(options["padding"], x.shape[2], options["filter_w"], options["stride_w"])
         return Pool(
             down.size, across.size, down.stride, across.stride,
-            down.before, down.after, across.before, across.after, options["activation"],
+            down.before, down.after, across.before, across.after, activation,
         )  # fmt: skip
 
     def infer(self, inputs: Sequence[Tensor | None], attributes: Any) -> tuple[Shape, ...]:
@@ -89,11 +85,6 @@ class PoolOperator(Operator):
         return window.rows_needed(call.attributes.vertical, rows, call.x.shape[1], call.y.shape[1])
 
 
-def bounds(call: Call) -> tuple[int, int]:
-    """Clamp of the fused activation."""
-    return activation_bounds(call.attributes.activation, call.y.scale, call.y.zero_point, call.y.dtype)
-
-
 def taps(call: Call, x: Array, fill: int) -> Array:
     """[N, out_h, out_w, C, size_h, size_w]: what each output sees, `fill` where that is padding."""
     p: Pool = call.attributes
@@ -107,7 +98,7 @@ def literals(call: Call) -> dict[str, int]:
     """Geometry and clamp as the kernels take them."""
     p: Pool = call.attributes
     _, in_h, in_w, channels = call.x.shape
-    low, high = bounds(call)
+    low, high = output_bounds(call)
     return {
         "in_h": in_h,
         "in_w": in_w,

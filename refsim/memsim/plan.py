@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from refsim.errors import PlanError
 
@@ -26,6 +27,7 @@ class LiveRange:
 
 
 Planner = Callable[[Sequence[LiveRange]], tuple[int, ...]]
+Meetings = Sequence[Sequence[int]]
 
 
 def aligned(offset: int) -> int:
@@ -43,11 +45,25 @@ def lowest_gap(nbytes: int, taken: Iterable[tuple[int, int]]) -> int:
     return offset
 
 
-def place(ranges: Sequence[LiveRange], order: Iterable[int]) -> tuple[int, ...]:
-    """Put the ranges down in `order`, each into the lowest gap among those it meets."""
+def meetings(ranges: Sequence[LiveRange]) -> tuple[tuple[int, ...], ...]:
+    """For every range, the others that it meets. Takes time in proportion to how many there are."""
+    found: list[list[int]] = [[] for _ in ranges]
+    alive: list[int] = []
+    for i in sorted(range(len(ranges)), key=lambda i: ranges[i].first):
+        alive = [j for j in alive if ranges[j].last >= ranges[i].first]
+        for j in alive:
+            found[i].append(j)
+            found[j].append(i)
+        alive.append(i)
+    return tuple(map(tuple, found))
+
+
+def place(ranges: Sequence[LiveRange], order: Iterable[int], meets: Meetings | None = None) -> tuple[int, ...]:
+    """Put the ranges down in `order`, each into the lowest gap among those it meets; `meets` when it is known."""
+    meets = meetings(ranges) if meets is None else meets
     offsets: dict[int, int] = {}
     for i in order:
-        taken = ((offset, ranges[j].nbytes) for j, offset in offsets.items() if ranges[i].meets(ranges[j]))
+        taken = ((offsets[j], ranges[j].nbytes) for j in meets[i] if j in offsets)
         offsets[i] = lowest_gap(ranges[i].nbytes, taken)
     return tuple(offsets[i] for i in range(len(ranges)))
 
@@ -67,7 +83,11 @@ class Plan:
     @cached_property
     def lower_bound(self) -> int:
         """The most bytes live at one step: no plan of these ranges can be smaller."""
-        return max((sum(r.nbytes for r in self.ranges if r.first <= step <= r.last) for step in self.steps), default=0)
+        change: dict[int, int] = {}
+        for r in self.ranges:
+            change[r.first] = change.get(r.first, 0) + r.nbytes
+            change[r.last + 1] = change.get(r.last + 1, 0) - r.nbytes
+        return max(accumulate(change[step] for step in sorted(change)), default=0)
 
     @property
     def steps(self) -> range:
@@ -75,14 +95,12 @@ class Plan:
 
     def verify(self) -> None:
         """Raise PlanError, naming both, when two ranges that meet overlap; or one that is misaligned."""
-        by_offset = sorted(range(len(self.ranges)), key=lambda i: self.offsets[i])
-        for place_, i in enumerate(by_offset):
-            if self.offsets[i] < 0 or self.offsets[i] % ALIGNMENT:
-                raise PlanError(f"'{self.ranges[i].name}' lies at {self.offsets[i]}: not a multiple of {ALIGNMENT}")
-            for j in by_offset[place_ + 1 :]:
-                if self.offsets[j] >= self.offsets[i] + self.ranges[i].nbytes:
-                    break
-                if self.ranges[i].meets(self.ranges[j]):
+        for r, offset in zip(self.ranges, self.offsets, strict=True):
+            if offset < 0 or offset % ALIGNMENT:
+                raise PlanError(f"'{r.name}' lies at {offset}: not a multiple of {ALIGNMENT}")
+        for i, others in enumerate(meetings(self.ranges)):
+            for j in others:
+                if self.offsets[i] <= self.offsets[j] < self.offsets[i] + self.ranges[i].nbytes:
                     raise PlanError(self._complaint(i, j))
 
     def _complaint(self, i: int, j: int) -> str:

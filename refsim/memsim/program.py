@@ -245,7 +245,7 @@ class Tracer:
         start = self.program.placed.offsets[buffer]
         addresses = np.arange(start, start + self.program.buffers[buffer].nbytes)
         if self.needed[addresses].any():
-            raise PlanError(f"{where}: '{self.program.buffers[buffer].name}' overlaps what the step reads")
+            raise PlanError(f"{where}: '{self.program.buffers[buffer].name}' is over bytes that the step still needs")
         self.owner[addresses] = -1
         self.needed[addresses] = True
         return addresses

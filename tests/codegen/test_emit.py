@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from refsim.errors import PlanError
 from refsim.graph import Graph
 from refsim.int8ops.numerics import LITERT, TFLM
 from refsim.memsim.lifetime import lower
-from refsim.memsim.program import Program, Step
+from refsim.memsim.program import Loop, Program, Step
 
 M4 = boards.find("nucleo-l4r5zi")
 HOSTILE = '*/ int x; #include "/etc/passwd" \\\n %s "); system("rm -rf /' + "é" * 200
@@ -63,6 +64,13 @@ def test_a_loop_and_a_ring_are_printed_as_the_program_says(streamed: Program) ->
     assert "for (int32_t turn0_ = 0; turn0_ < 9; ++turn0_) {" in text
     assert "streamed_layer_000_conv2d(arena, 1 + turn0 * 1, 2 + turn0 * 1);" in text
     assert re.search(r"\.y = \{\(int8_t \*\)arena \+ \d+, 56, 3, 0\}", text)
+
+
+def test_a_loop_whose_rows_stay_has_no_unused_variable(streamed: Program) -> None:
+    program = replace(streamed, body=(Loop(2, (streamed.body[0],)), *streamed.body[1:]))
+    text = emit(program, lower(streamed.graph, TFLM), TFLM, M4).files["model.c"].decode()
+    assert "for (int32_t turn0_ = 0; turn0_ < 2; ++turn0_) {" in text
+    assert text.count("const int32_t turn0 = ") == 1  # of the other loop
 
 
 def test_one_layer_used_by_several_steps_is_printed_once(streamed: Program) -> None:
@@ -113,10 +121,14 @@ def make(folder: Path, *words: str) -> None:
 
 @pytest.mark.toolchain
 @pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc") or not shutil.which("make"), reason="needs make and GCC")
+@pytest.mark.parametrize("compiler", ["gcc", "zig"])
 @pytest.mark.parametrize("board", ["generic-m0plus", "nucleo-l4r5zi", "disco-f746ng"])
-def test_the_folder_builds_by_itself_and_calls_nothing_from_outside(network: Graph, tmp_path: Path, board: str) -> None:
-    build.generate(network, boards.find(board), tmp_path / "c")
-    make(tmp_path / "c")
+def test_the_folder_builds_by_itself_and_calls_nothing_from_outside(
+    network: Graph, tmp_path: Path, board: str, compiler: str
+) -> None:
+    build.generate(network, boards.find(board), tmp_path / "c", toolchain=compiler)
+    ziglang = f"{sys.executable} -m ziglang"
+    make(tmp_path / "c", *([f"CC={ziglang} cc", f"AR={ziglang} ar"] if compiler == "zig" else []))
     library = tmp_path / "c" / "libds_cnn.a"
     linked = tmp_path / "all.o"
     subprocess.run(["arm-none-eabi-ld", "-r", "--whole-archive", library, "-o", linked], check=True)

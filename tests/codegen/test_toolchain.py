@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen import toolchain
+from codegen import cache, toolchain
 from refsim import boards
 from refsim.errors import OutputError, ToolchainError, UsageError
 
@@ -131,3 +131,16 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.Monk
     (tmp_path / "objects").write_text("in the way")
     with pytest.raises(OutputError, match=r"^compiled code cannot be kept in '.*' \(.*\): set REFSIM_CACHE"):
         pretended().build({"main.c": SOURCES["main.c"]}, "cortex-m4", "")
+
+
+def test_a_relative_compiler_or_cache_holds_from_where_the_user_stands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REFSIM_GCC", "./bin/gcc -g0")
+    assert toolchain._gcc_command() == (str(tmp_path / "bin" / "gcc"), "-g0")
+    monkeypatch.setenv("REFSIM_GCC", " ")
+    assert toolchain._gcc_command() != ()
+    monkeypatch.setenv("REFSIM_CACHE", "here")
+    assert cache.folder.__wrapped__() == tmp_path / "here"

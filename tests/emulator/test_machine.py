@@ -50,6 +50,18 @@ def test_call_puts_the_fifth_and_sixth_argument_on_an_aligned_stack() -> None:
     assert machine(0x466A, 0x9800, 0x9901, 0x1A40, 0x0752, 0x4310, BX_LR).call(CODE, (0, 0, 0, 0, 50, 8)) == 42
 
 
+def test_registers_that_a_call_spoils_are_named() -> None:
+    m = machine(0x2401, 0x46A3, BX_LR)  # movs r4, #1; mov r11, r4; bx lr
+    m.call(CODE)
+    assert m.spoiled == ("r4", "r11")
+    saved = machine(0xB410, 0x2401, 0xBC10, BX_LR)  # push {r4}; movs r4, #1; pop {r4}; bx lr
+    saved.call(CODE)
+    assert saved.spoiled == ()
+    unbalanced = machine(0xB401, BX_LR)  # push {r0}; bx lr
+    unbalanced.call(CODE)
+    assert unbalanced.spoiled == ("sp",)
+
+
 def test_thumb_bit_of_the_function_address_is_tolerated() -> None:
     assert machine(BX_LR).call(CODE | 1, (7,)) == 7
 

@@ -119,6 +119,12 @@ def test_wrong_elements_of_an_output_are_counted_once(small: Graph) -> None:
     assert last[0].count <= small.tensors[small.outputs[0]].elements
 
 
+def test_code_that_spoils_its_callers_registers_is_found(small: Graph) -> None:
+    spoil = b'__asm__ volatile("mov r10, sp"); small_layer_003_fully_connected(arena, 0, 1);'
+    with pytest.raises(Fault, match="returned with r10 changed, which it has to preserve"):
+        broken(small, b"small_layer_003_fully_connected(arena, 0, 1);", spoil)
+
+
 def test_a_layer_that_is_left_out_is_found(small: Graph) -> None:
     with pytest.raises(Fault, match=r"out of turn|returned after"):
         broken(small, b"small_layer_001_conv2d(arena, 0, 6);", b"if (arena == 0) small_layer_001_conv2d(arena, 0, 6);")

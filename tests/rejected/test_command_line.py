@@ -13,6 +13,7 @@ import pytest
 
 from codegen import toolchain
 from refsim import cli
+from refsim.memsim.planners import PLANNERS
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -53,7 +54,7 @@ def test_an_unknown_network(capsys: pytest.CaptureFixture[str]) -> None:
         (("validate", "--toolchain", "icc"), "toolchain 'icc' is not known: expected one of zig, gcc"),
         (
             ("validate", "--planner", "x"),
-            "planner 'x' is not known: expected one of smallest, greedy_by_size, first_fit",
+            f"planner 'x' is not known: expected one of {', '.join(PLANNERS)}",
         ),
         (
             ("validate", "--count", "-1"),
@@ -144,4 +145,4 @@ def test_interrupting_ends_within_a_second_and_leaves_nothing(tmp_path: Path, de
     assert (out, b"Traceback" in err) == (b"", False)
     assert not folder.exists()
     assert not (tmp_path / "l.csv").exists()
-    assert not [p for p in (tmp_path / "cache" / "objects").rglob("tmp*")]
+    assert not list((tmp_path / "cache" / "objects").rglob("tmp*"))

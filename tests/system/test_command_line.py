@@ -1,4 +1,4 @@
-"""Whole commands, as scripts see them: one JSON object on stdout, files where asked, the exit status of the contract."""
+"""Whole commands, as scripts see them: one JSON object on stdout, files where asked, the exit status."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_scratch_over_bytes_that_the_step_reads_is_refused(added: Program) -> No
     ranges = (*(replace(r, first=n, last=n) for n, r in enumerate(added.placed.ranges)), LiveRange("scratch", 8, 3, 3))
     buffers, offset = (*added.buffers, Buffer("scratch", 8)), added.placed.offsets[0]
     plan = Plan(ranges, (*added.placed.offsets, offset))
-    with pytest.raises(PlanError, match="'scratch' overlaps what the step reads"):
+    with pytest.raises(PlanError, match="'scratch' is over bytes that the step still needs"):
         replace(added, buffers=buffers, body=(replace(step, scratch=3),), plan=plan).verify()
 
 
