@@ -55,13 +55,17 @@ NETWORKS: Mapping[str, Network] = {
         "MCUNet made for int4 (here int8), ImageNet, 1000 classes",
         {"mcunet-256kb-1mb-int4": 160, "mcunet-320kb-1mb-int4": 176, "mcunet-512kb-2mb-int4": 192},
     ),
-    **_of("mobilenet_v2", "MobileNetV2 with its last 1x1 scaled too, as MCUNet's", {"mbv2-w0.3": 80, "mbv2-w0.35": 144}),
+    **_of(
+        "mobilenet_v2", "MobileNetV2 with its last 1x1 scaled too, as MCUNet's", {"mbv2-w0.3": 80, "mbv2-w0.35": 144}
+    ),
     **_of(
         "proxyless",
         "ProxylessNAS for mobile",
         {"proxyless-w0.25": 112, "proxyless-w0.3": 176, "proxyless-mobile": 224},
     ),
-    **_of("mobilenet_v1", "MobileNetV1, any width", {f"mobilenet-v1-w{w}": 224 for w in ("0.25", "0.5", "0.75", "1.0")}),
+    **_of(
+        "mobilenet_v1", "MobileNetV1, any width", {f"mobilenet-v1-w{w}": 224 for w in ("0.25", "0.5", "0.75", "1.0")}
+    ),
     **_of(
         "mobilenet_v2",
         "MobileNetV2, any width",
