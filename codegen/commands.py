@@ -18,6 +18,8 @@ def add_board(parser: argparse.ArgumentParser) -> None:
 def add_planner(parser: argparse.ArgumentParser) -> None:
     text = "memory planner: greedy_by_size, first_fit, or the smallest of them (default)"
     parser.add_argument("--planner", default="smallest", metavar="P", help=text)
+    text = "latency (default), sram (stream rows wherever that saves memory), or balanced (where it costs little)"
+    parser.add_argument("--optimize", default="latency", metavar="O", help=text)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +41,15 @@ def _generate(arguments: argparse.Namespace) -> int:
 
     board, rules = boards.find(arguments.board), numerics.find(arguments.numerics)
     graph = load_model(arguments.model)
-    choices = {"numerics": rules, "toolchain": arguments.toolchain, "planner": arguments.planner}
-    made = generate(graph, board, arguments.output, **choices)
+    made = generate(
+        graph,
+        board,
+        arguments.output,
+        numerics=rules,
+        toolchain=arguments.toolchain,
+        planner=arguments.planner,
+        optimize=arguments.optimize,
+    )
     names = sorted(made.sources.files)
     if arguments.json:
         print_json(

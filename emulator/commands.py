@@ -59,6 +59,7 @@ def _validate(arguments: argparse.Namespace) -> int:
             numerics=rules,
             toolchain=arguments.toolchain,
             planner=arguments.planner,
+            optimize=arguments.optimize,
             count=arguments.count,
             seed=arguments.seed,
             progress=show,

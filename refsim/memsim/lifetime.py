@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from refsim.graph import Graph, KernelCall
 from refsim.int8ops.numerics import Numerics
-from refsim.memsim.plan import LiveRange, Planner, make_plan
+from refsim.memsim.assemble import assemble
+from refsim.memsim.overlap import slack_of
+from refsim.memsim.plan import LiveRange, Plan, Planner
 from refsim.memsim.planners.smallest import smallest
-from refsim.memsim.program import Body, Buffer, Program, Step, View, walk
+from refsim.memsim.program import Body, Program, Step, walk
 
 
 def whole_tensor_program(graph: Graph, calls: tuple[KernelCall, ...]) -> Program:
@@ -17,40 +19,7 @@ def whole_tensor_program(graph: Graph, calls: tuple[KernelCall, ...]) -> Program
 
     `calls` gives the kernel call of each node, for its scratch.
     """
-    buffers: list[Buffer] = []
-    held: dict[int, int] = {}  # tensor -> buffer
-
-    def buffer(name: str, nbytes: int) -> int:
-        buffers.append(Buffer(name, nbytes))
-        return len(buffers) - 1
-
-    def view(tensor: int) -> View:
-        return View(tensor, held[tensor], graph.tensors[tensor].row_bytes)
-
-    for i in graph.inputs:
-        held[i] = buffer(graph.tensors[i].name, graph.tensors[i].nbytes)
-    steps: list[Step] = []
-    eliminated = dict(graph.eliminated)
-    for n, node in enumerate(graph.nodes):
-        call = graph.call(node)
-        if node.operator.is_view(call):
-            source = next(iter(graph.activations(node)))
-            held[node.outputs[0]] = held[source]
-            eliminated[node.outputs[0]] = f"{node.operator.name}: the same bytes as '{graph.tensors[source].name}'"
-            continue
-        for i in node.outputs:
-            held[i] = buffer(graph.tensors[i].name, graph.tensors[i].nbytes)
-        scratch = buffer(f"scratch of {call.y.name}", calls[n].scratch) if calls[n].scratch else None
-        reads = tuple(view(i) if i in held else None for i in node.inputs)
-        steps.append(Step(n, (0, call.y.rows), reads, tuple(view(i) for i in node.outputs), scratch))
-    return Program(
-        graph,
-        tuple(buffers),
-        tuple(steps),
-        tuple(view(i) for i in graph.inputs),
-        tuple(view(i) for i in graph.outputs),
-        eliminated=eliminated,
-    )
+    return assemble(graph, calls, [(n,) for n in range(len(graph.nodes))], {})
 
 
 def live_ranges(program: Program) -> tuple[LiveRange, ...]:
@@ -95,6 +64,9 @@ def lower(graph: Graph, numerics: Numerics) -> tuple[KernelCall, ...]:
 
 def planned(program: Program, planner: Planner = smallest) -> Program:
     """The same Program with offsets, verified."""
-    placed = replace(program, plan=make_plan(live_ranges(program), planner))
+    ranges = live_ranges(program)
+    slack = slack_of(program, ranges) if planner is smallest else {}
+    offsets = smallest(ranges, slack) if slack else planner(ranges)
+    placed = replace(program, plan=Plan(ranges, offsets, slack))
     placed.verify()
     return placed

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
@@ -27,6 +27,8 @@ class LiveRange:
 
 
 Planner = Callable[[Sequence[LiveRange]], tuple[int, ...]]
+# (i, j) -> d: although both live at once, j may lie lower than i and reach into it, while offset i - offset j >= d.
+Slack = Mapping[tuple[int, int], int]
 Meetings = Sequence[Sequence[int]]
 
 
@@ -35,14 +37,21 @@ def aligned(offset: int) -> int:
     return -(-offset // ALIGNMENT) * ALIGNMENT
 
 
-def lowest_gap(nbytes: int, taken: Iterable[tuple[int, int]]) -> int:
-    """The lowest aligned offset at which `nbytes` fit between the (offset, nbytes) already taken."""
+def lowest_offset(forbidden: Iterable[tuple[int, int]]) -> int:
+    """The lowest aligned offset in none of the open intervals."""
     offset = 0
-    for start, size in sorted(taken):
-        if offset + nbytes <= start:
+    for low, high in sorted(forbidden):
+        if offset <= low:
             break
-        offset = max(offset, aligned(start + size))
+        offset = max(offset, aligned(high))
     return offset
+
+
+def forbidden(i: int, j: int, at: int, ranges: Sequence[LiveRange], slack: Slack) -> tuple[int, int]:
+    """Where range i must not begin (an open interval) when j, which it meets, begins at `at`."""
+    low = at - slack.get((j, i), ranges[i].nbytes)
+    high = at + slack.get((i, j), ranges[j].nbytes)
+    return min(low, high), high
 
 
 def meetings(ranges: Sequence[LiveRange]) -> tuple[tuple[int, ...], ...]:
@@ -58,13 +67,15 @@ def meetings(ranges: Sequence[LiveRange]) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, found))
 
 
-def place(ranges: Sequence[LiveRange], order: Iterable[int], meets: Meetings | None = None) -> tuple[int, ...]:
-    """Put the ranges down in `order`, each into the lowest gap among those it meets; `meets` when it is known."""
+def place(
+    ranges: Sequence[LiveRange], order: Iterable[int], meets: Meetings | None = None, slack: Slack | None = None
+) -> tuple[int, ...]:
+    """Put the ranges down in `order`, each as low as those that it meets allow; `meets` when it is known."""
     meets = meetings(ranges) if meets is None else meets
     offsets: dict[int, int] = {}
     for i in order:
-        taken = ((offsets[j], ranges[j].nbytes) for j in meets[i] if j in offsets)
-        offsets[i] = lowest_gap(ranges[i].nbytes, taken)
+        taken = (forbidden(i, j, offsets[j], ranges, slack or {}) for j in meets[i] if j in offsets)
+        offsets[i] = lowest_offset(taken)
     return tuple(offsets[i] for i in range(len(ranges)))
 
 
@@ -74,6 +85,7 @@ class Plan:
 
     ranges: tuple[LiveRange, ...]
     offsets: tuple[int, ...]
+    slack: Slack = field(default_factory=dict)
 
     @cached_property
     def nbytes(self) -> int:
@@ -100,7 +112,8 @@ class Plan:
                 raise PlanError(f"'{r.name}' lies at {offset}: not a multiple of {ALIGNMENT}")
         for i, others in enumerate(meetings(self.ranges)):
             for j in others:
-                if self.offsets[i] <= self.offsets[j] < self.offsets[i] + self.ranges[i].nbytes:
+                low, high = forbidden(i, j, self.offsets[j], self.ranges, self.slack)
+                if low < self.offsets[i] < high:
                     raise PlanError(self._complaint(i, j))
 
     def _complaint(self, i: int, j: int) -> str:

@@ -1,0 +1,93 @@
+"""Bytes of a tensor that is consumed row by row are free before its last row is: others may reach into them.
+
+Where j is written while i is still being read, j may lie lower than i and grow into the rows of i that are dead. How
+far follows from the steps alone: at each write of j, what it has written so far must end before the first byte of i
+that this step or a later one still reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from refsim.memsim.plan import LiveRange, Slack, meetings
+from refsim.memsim.program import Program, Step, View
+
+
+@dataclass(slots=True)
+class _Traffic:
+    """Of one buffer, by the ordinal of the step as executed: bytes written so far, first byte still read."""
+
+    written: dict[int, int]
+    needed: dict[int, int]
+
+
+def slack_of(program: Program, ranges: Sequence[LiveRange]) -> Slack:
+    """(i, j) -> how much higher than j range i has to begin, for pairs that gain by it (`plan.Slack`)."""
+    steps = list(program.steps())
+    traffic = _traffic(program, steps)
+    shrinking = {i: _dead(traffic[i].needed, len(steps)) for i in range(len(ranges)) if len(traffic[i].needed) > 1}
+    found: dict[tuple[int, int], int] = {}
+    for i, others in enumerate(meetings(ranges)):
+        if i in shrinking:
+            for j in others:
+                distance = _distance(program, traffic[i], traffic[j], shrinking[i], j)
+                if distance is not None and distance < ranges[j].nbytes:
+                    found[i, j] = distance
+    return found
+
+
+def _traffic(program: Program, steps: list[Step]) -> list[_Traffic]:
+    traffic = [_Traffic({}, {}) for _ in program.buffers]
+    graph = program.graph
+    for at, step in enumerate(steps):
+        call = graph.call(graph.nodes[step.node])
+        for index, view in enumerate(step.reads):
+            if view is not None:
+                rows = graph.nodes[step.node].operator.input_rows(call, index, step.rows)
+                needed = traffic[view.buffer].needed
+                needed[at] = min(needed.get(at, program.buffers[view.buffer].nbytes), _start(view, rows[0]))
+        for view in step.writes:
+            traffic[view.buffer].written[at] = _end(program, view, step.rows[1])
+        if step.scratch is not None:
+            traffic[step.scratch].written[at] = program.buffers[step.scratch].nbytes
+    for view in program.outputs:
+        traffic[view.buffer].needed[len(steps)] = 0
+    return traffic
+
+
+def _start(view: View, row: int) -> int:
+    """First byte of the buffer that rows from `row` on lie in; a ring's lie anywhere."""
+    return 0 if view.ring_rows else view.offset + (row - view.first_row) * view.row_stride
+
+
+def _end(program: Program, view: View, rows: int) -> int:
+    whole = program.buffers[view.buffer].nbytes
+    if view.ring_rows and rows - view.first_row > view.ring_rows:
+        return whole
+    return min(whole, view.offset + (rows - view.first_row) * view.row_stride)
+
+
+def _dead(needed: dict[int, int], steps: int) -> list[int]:
+    """By step: the first byte that this one or a later one reads; a number larger than any buffer when none does."""
+    first = [1 << 40] * (steps + 1)
+    low = 1 << 40
+    for at in range(steps, -1, -1):
+        low = min(low, needed.get(at, low))
+        first[at] = low
+    return first
+
+
+def _distance(program: Program, i: _Traffic, j: _Traffic, dead: list[int], number: int) -> int | None:
+    """How much higher than j buffer i has to begin; None where j holds something before i is complete."""
+    complete = max(i.written, default=-1)
+    if any(view.buffer == number for view in program.inputs) or min(j.written, default=complete) <= complete:
+        return None
+    return max(_reaches(j, dead), default=None)
+
+
+def _reaches(j: _Traffic, dead: list[int]) -> Iterator[int]:
+    end = 0
+    for at in sorted(j.written):
+        end = max(end, j.written[at])
+        yield end - dead[at]
