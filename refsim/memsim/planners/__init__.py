@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from refsim.memsim.plan import Planner
 from refsim.memsim.planners.first_fit import first_fit
 from refsim.memsim.planners.greedy_by_size import greedy_by_size
+from refsim.memsim.planners.hill_climb import hill_climb
+from refsim.memsim.planners.linear import linear
+from refsim.memsim.planners.optimal import optimal
 from refsim.memsim.planners.smallest import smallest
+from refsim.memsim.planners.tflm_greedy import tflm_greedy
 
 PLANNERS: Mapping[str, Planner] = {
     "smallest": smallest,
     "greedy_by_size": greedy_by_size,
     "first_fit": first_fit,
+    "tflm_greedy": tflm_greedy,
+    "linear": linear,
+    "hill_climb": hill_climb,
+    "optimal": optimal,
 }
 DEFAULT = "smallest"

@@ -1,0 +1,130 @@
+"""The smallest arena, by mixed-integer programming (HiGHS, through scipy), with a proof or the gap that is left.
+
+Where two ranges meet, one lies below the other: a binary variable a pair. The heuristics give the first solution;
+the solver is only asked for something smaller, so an infeasible problem proves them right.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from refsim.errors import UsageError
+from refsim.memsim.plan import ALIGNMENT, LiveRange, Plan, Slack, aligned, meetings, place
+from refsim.memsim.planners.hill_climb import hill_climb
+from refsim.memsim.planners.smallest import smallest
+
+TIME_LIMIT_S = 60.0
+INFEASIBLE = 2  # of scipy.optimize.milp
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A plan's offsets, and what is known about smaller ones: none is below `lower_bound` bytes."""
+
+    offsets: tuple[int, ...]
+    nbytes: int
+    lower_bound: int
+    seconds: float
+    time_limit_s: float
+
+    @property
+    def gap(self) -> float:
+        """How much of the arena might still be saved; 0.0 for a proven optimum."""
+        return 1 - self.lower_bound / self.nbytes if self.nbytes else 0.0
+
+    @property
+    def proven(self) -> bool:
+        return self.nbytes == self.lower_bound
+
+    def __str__(self) -> str:
+        known = "proven optimal" if self.proven else f"at least {self.lower_bound:,} ({self.gap:.1%} gap)"
+        return f"{self.nbytes:,} bytes, {known}, {self.seconds:.1f} s of {self.time_limit_s:g}"
+
+
+def optimal(ranges: Sequence[LiveRange], slack: Slack | None = None) -> tuple[int, ...]:
+    """Offsets in bytes, after TIME_LIMIT_S at most. Raises UsageError when the solver is needed and not there."""
+    return solve(ranges, slack=slack).offsets
+
+
+def solve(ranges: Sequence[LiveRange], time_limit_s: float = TIME_LIMIT_S, slack: Slack | None = None) -> Certificate:
+    """The best plan found within the time and what is proven about it. Raises UsageError without scipy."""
+    begin, slack = time.monotonic(), slack or {}
+    ranges = tuple(replace(r, nbytes=aligned(r.nbytes)) for r in ranges)
+    starts = (smallest(ranges, slack), *(() if slack else (hill_climb(ranges),)))
+    plan = min((Plan(ranges, offsets, slack) for offsets in starts), key=lambda plan: plan.nbytes)
+    bound = max((r.nbytes for r in ranges), default=0) if slack else plan.lower_bound
+    if plan.nbytes > bound:
+        left = max(time_limit_s - (time.monotonic() - begin), 0.0)
+        better, proven = _improved(plan, bound, left)
+        plan = better or plan
+        bound = max(bound, min(proven, plan.nbytes))
+    return Certificate(plan.offsets, plan.nbytes, bound, time.monotonic() - begin, time_limit_s)
+
+
+def _improved(plan: Plan, bound: int, time_limit_s: float) -> tuple[Plan | None, int]:
+    """A smaller plan, or None; and a proven lower bound in bytes."""
+    answer = _solver()(**_problem(plan, bound), options={"time_limit": time_limit_s})
+    if answer.status == INFEASIBLE:
+        return None, plan.nbytes
+    dual = getattr(answer, "mip_dual_bound", None)
+    proven = bound if dual is None or not np.isfinite(dual) else int(np.ceil(dual - 1e-6)) * ALIGNMENT
+    if answer.x is None:
+        return None, proven
+    heights = answer.x[: len(plan.ranges)]  # they have rounding errors; placing again from the bottom up has none
+    order = sorted(range(len(plan.ranges)), key=lambda i: (heights[i], i))
+    found = Plan(plan.ranges, place(plan.ranges, order, slack=plan.slack), plan.slack)
+    return (found if found.nbytes < plan.nbytes else None), proven
+
+
+def _problem(plan: Plan, bound: int) -> dict[str, Any]:
+    """Minimise the peak, in units of ALIGNMENT. Unknowns: an offset a range, the peak, a binary a pair (i, j).
+
+    peak - offset_i >= size_i
+    offset_j - offset_i + 2 top * b >= rise_ij             i below j where b is 0
+    offset_i - offset_j - 2 top * b >= rise_ji - 2 top     j below i where b is 1
+    """
+    from scipy.optimize import Bounds, LinearConstraint
+    from scipy.sparse import csr_array, hstack, vstack
+
+    ranges, n = plan.ranges, len(plan.ranges)
+    sizes = np.array([r.nbytes // ALIGNMENT for r in ranges], float)
+    top = plan.nbytes // ALIGNMENT - 1  # something smaller than what is known
+    pairs = np.array([(i, j) for i, others in enumerate(meetings(ranges)) for j in others if i < j], int).reshape(-1, 2)
+    above = np.array([[_rise(plan, i, j), _rise(plan, j, i)] for i, j in pairs], float).reshape(-1, 2)
+    p = len(pairs)
+    rows, ones = np.arange(p), np.ones(p)
+    shape = (p, n + 1)
+    rise = csr_array((ones, (rows, pairs[:, 1])), shape) - csr_array((ones, (rows, pairs[:, 0])), shape)
+    choice = csr_array((2 * top * ones, (rows, rows)), (p, p))
+    under = csr_array((np.r_[np.ones(n), -np.ones(n)], (np.r_[:n, :n], np.r_[np.full(n, n), :n])), (n, n + 1 + p))
+    matrix = vstack([under, hstack([rise, choice]), hstack([-rise, -choice])], format="csr")
+    low = np.concatenate([sizes, above[:, 0], above[:, 1] - 2 * top])
+    cost, integral = np.zeros(n + 1 + p), np.r_[np.zeros(n + 1), ones]
+    cost[n] = 1
+    bounds = Bounds(np.r_[np.zeros(n), bound // ALIGNMENT, np.zeros(p)], np.r_[top - sizes, top, ones])
+    return {
+        "c": cost,
+        "integrality": integral,
+        "bounds": bounds,
+        "constraints": LinearConstraint(matrix, low, np.inf),
+    }
+
+
+def _rise(plan: Plan, i: int, j: int) -> int:
+    """By how much j must begin above i when it lies above it, in units of ALIGNMENT."""
+    return aligned(plan.slack.get((j, i), plan.ranges[i].nbytes)) // ALIGNMENT
+
+
+def _solver() -> Any:
+    try:
+        from scipy.optimize import milp
+    except ImportError as error:
+        raise UsageError(
+            "the planner 'optimal' needs scipy, which is not installed; run pip install 'refsim[optimal]'"
+        ) from error
+    return milp
