@@ -27,8 +27,6 @@ def test_a_random_network_streamed_gives_its_own_answer_in_no_more_memory(seed: 
     assert program.arena_bytes <= make_program(graph).arena_bytes
     ends = (graph.inputs, graph.outputs)
     assert program.arena_bytes >= max(sum(graph.tensors[i].nbytes for i in end) for end in ends)
-        sum(graph.tensors[i].nbytes for i in end) for end in (graph.inputs, graph.outputs)
-    )
 
 
 def test_streaming_saves_most_of_an_inverted_bottleneck_network() -> None:
