@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codegen.analysis import analyze
     from codegen.build import generate
 
-__all__ = ["generate"]
+__all__ = ["analyze", "generate"]
+
+_HOME = {"analyze": "codegen.analysis", "generate": "codegen.build"}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "generate":
+    if name not in _HOME:
         raise AttributeError(f"module 'codegen' has no attribute '{name}'")
-    from codegen.build import generate
+    from importlib import import_module
 
-    return generate
+    return getattr(import_module(_HOME[name]), name)

@@ -76,6 +76,6 @@ def generate(
     if toolchain not in FINDERS:
         raise UsageError(f"toolchain '{toolchain}' is not known: expected one of {', '.join(FINDERS)}")
     made = generate_sources(make_program(graph, numerics, planner, optimize), numerics, board, toolchain)
-    picture = {"memory.svg": plan_svg(made.program.placed, graph.name).encode()}
+    picture = {"memory.svg": plan_svg(made.program.placed, graph.name).encode(errors="replace")}
     write_folder(folder, {**made.sources.files, **picture}, mark="model.h")
     return made

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from refsim.errors import OutputError
+from refsim.errors import OutputError, ToolchainError
 
 
 @cache
@@ -22,7 +24,9 @@ def folder() -> Path:
         with tempfile.TemporaryFile(dir=wanted):
             return wanted
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="refsim-"))
+        scratch = tempfile.mkdtemp(prefix="refsim-")
+        atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+        return Path(scratch)
 
 
 def digest(*parts: bytes | str) -> str:
@@ -47,6 +51,10 @@ def kept(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             fresh = Path(scratch) / path.name
             make(fresh)
+            if not fresh.exists():
+                raise ToolchainError(
+                    f"the compiler ended well and wrote nothing: expected {path.suffix[1:]} code of it"
+                )
             os.replace(fresh, path)
     except OSError as error:
         reason = error.strerror or type(error).__name__

@@ -5,9 +5,11 @@ An environment variable overrides where each is found: REFSIM_ZIG, REFSIM_GCC (a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -68,6 +70,7 @@ class Toolchain:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            start_new_session=True,  # so that what the driver starts can be ended with it
         ) as process:
             running.add(process)
             _, text = process.communicate()
@@ -115,9 +118,18 @@ class Toolchain:
             except BaseException:  # an interrupt must not wait for compilers
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in tuple(running):
-                    process.kill()
+                    _end(process)
                 raise
         return self.link(objects, script)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a compiler and all that it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def write_tree(where: Path, files: Mapping[str, bytes]) -> None:
@@ -167,7 +179,10 @@ def _first_line(command: Sequence[str], environment: Mapping[str, str]) -> str |
 
 def _override(variable: str) -> tuple[str, ...] | None:
     """The command in an environment variable; a relative path holds where the user stands, not where compilers run."""
-    words = shlex.split(os.environ.get(variable, ""), posix=os.name != "nt")
+    try:
+        words = shlex.split(os.environ.get(variable, ""), posix=os.name != "nt")
+    except ValueError:  # an open quotation
+        words = [os.environ[variable]]
     if not words:
         return None
     return (os.path.abspath(words[0]) if os.path.dirname(words[0]) else words[0], *words[1:])

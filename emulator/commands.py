@@ -9,7 +9,7 @@ from typing import Any
 
 from codegen.commands import add_board, add_planner
 from refsim import files
-from refsim.cli import FAILED, HOLDS, Command, print_json
+from refsim.cli import FAILED, HOLDS, Command, console, print_json
 from refsim.commands import add_numerics, add_seed, load_model, natural, positive
 
 DEFAULT_MODEL = "zoo:ds-cnn"
@@ -69,9 +69,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({**report.as_json(found), "model": arguments.model})
     else:
-        from rich.console import Console
-
-        report.print_report(found, Console())
+        report.print_report(found, console())
     return HOLDS if found.holds else FAILED
 
 
@@ -104,9 +102,7 @@ def _profile(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(profiler.as_json(found))
     else:
-        from rich.console import Console
-
-        profiler.print_profile(found, Console())
+        profiler.print_profile(found, console())
     return HOLDS
 
 

@@ -102,6 +102,8 @@ def load(path: Path | str, base: int | None = None) -> Image:
     """
     name = str(path)
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise ImageError(f"image '{name}' is not a regular file: expected ELF, Intel HEX or a raw binary")
         size = Path(path).stat().st_size
         if size > MAX_FILE:
             raise ImageError(f"image '{name}' has {size} bytes: no Cortex-M firmware is larger than {MAX_FILE}")

@@ -207,6 +207,8 @@ class Machine:
                 over = True
             elif reason in faults.STOPS:
                 raise faults.stopped(reason, max_instructions, self._where(pc))
+            elif pc | 1 == NEVER | 1:
+                raise Fault(f"a jump to {pc:#010x}, where nothing is, {self._where(counter.last)}")
 
     def _step(self, pc: int, over: bool) -> bool:
         """Run until something stops the engine. Returns whether the next block is to be run without its stop."""

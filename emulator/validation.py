@@ -16,6 +16,7 @@ import numpy as np
 from codegen import build, toolchain as toolchains
 from emulator import image as images
 from emulator.hooks import Counts
+from emulator.inputs import Inputs, inputs_for
 from emulator.machine import PAGE, Machine
 from emulator.timing import UNITS, Timing
 from refsim import boards, interpreter
@@ -99,7 +100,7 @@ def validate_program(
     graph: Graph,
     program: Program,
     board: Board,
-    inputs: Sequence[Sequence[Array]],
+    inputs: Inputs | Sequence[Sequence[Array]],
     *,
     numerics: Numerics = TFLM,
     toolchain: str | None = None,
@@ -122,50 +123,6 @@ def validate_program(
     flash = flash_of(image, made.sources.is_constant)
     sram = Sram(program.arena_bytes, max(run.stack for run in runs), _data_bytes(image, roomy))
     return _report(graph, board, numerics, compiler.version, target, runs, sram, flash)
-
-
-def inputs_for(graph: Graph, count: int, seed: int) -> tuple[tuple[Array, ...], ...]:
-    """`count` seeded random inputs, then all lowest, all highest, and all zero point."""
-    random = [interpreter.random_inputs(graph, seed + n) for n in range(count)]
-    tensors = [graph.tensors[i] for i in graph.inputs]
-    constant = [
-        tuple(np.full(t.shape, pick(graph, i, t), DTYPES[t.dtype]) for i, t in zip(graph.inputs, tensors, strict=True))
-        for pick in (_lowest, _highest, _zero)
-    ]
-    return (*random, *constant)
-
-
-def _quantised(graph: Graph, index: int, tensor: Tensor) -> Tensor:
-    """The tensor that a float input becomes when a QUANTIZE reads it."""
-    readers = [graph.nodes[n] for n in graph.consumers.get(index, ())]
-    found = [graph.tensors[node.outputs[0]] for node in readers if node.operator.name == "quantize"]
-    return found[0] if tensor.dtype == "float32" and found else tensor
-
-
-def _real(graph: Graph, index: int, tensor: Tensor, value: int) -> float:
-    """`value` in the input's own type: as it is, or dequantised for float inputs."""
-    quantised = _quantised(graph, index, tensor)
-    if tensor.dtype != "float32":
-        return value
-    return quantised.scale * (value - quantised.zero_point) if quantised.quant else float(np.sign(value))
-
-
-def _limit(tensor: Tensor, end: int) -> int:
-    kind = np.dtype(DTYPES[tensor.dtype])
-    return int((np.iinfo(kind).min, np.iinfo(kind).max)[end]) if kind.kind in "iu" else (-1, 1)[end]
-
-
-def _lowest(graph: Graph, index: int, tensor: Tensor) -> float:
-    return _real(graph, index, tensor, _limit(_quantised(graph, index, tensor), 0))
-
-
-def _highest(graph: Graph, index: int, tensor: Tensor) -> float:
-    return _real(graph, index, tensor, _limit(_quantised(graph, index, tensor), 1))
-
-
-def _zero(graph: Graph, index: int, tensor: Tensor) -> float:
-    quantised = _quantised(graph, index, tensor)
-    return _real(graph, index, tensor, quantised.zero_point if quantised.quant else 0)
 
 
 def _roomy(board: Board) -> Board:
@@ -326,10 +283,16 @@ def _report(
         nj_per_cycle=board.nj_per_cycle,
         sram=sram,
         flash=flash,
-        limits=Limits(board.sram.size, board.flash.size, boards.fitting(flash.total, sram.total)),
+        limits=Limits(board.sram.size, board.flash.size, _fitting(board, sram.total, flash.total)),
         layers=layers,
         first_mismatch=_described(target.program.graph, wrong[0]) if wrong else None,
     )
+
+
+def _fitting(board: Board, sram: int, flash: int) -> tuple[str, ...]:
+    """The board itself, if it is one of them, and the others of the catalogue."""
+    own = (board.name,) if sram <= board.sram.size and flash <= board.flash.size else ()
+    return tuple(dict.fromkeys((*own, *boards.fitting(flash, sram))))
 
 
 def tensors_of(graph: Graph, program: Program, wrong: set[int]) -> Tensors:

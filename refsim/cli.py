@@ -6,6 +6,7 @@ An entry point names a tuple of `Command`. Modules that hold them import nothing
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -13,10 +14,13 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from refsim import __version__
 from refsim.errors import Fault, InputError, RefsimError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 GROUP = "refsim.commands"
 HOLDS, FAILED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 3, 130
@@ -70,14 +74,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status and never raises but SystemExit of --help."""
     as_json = False
     try:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a table's marks are not in every character set
         arguments = parser().parse_args(argv)
         as_json = arguments.json
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return HOLDS
+    except OSError as error:
+        _discard_output()
+        return _complain(f"writing the answer failed: {error.strerror or error}; is the disk full?", BAD_INPUT)
     except MemoryError:
         return _complain("this machine has too little memory for that; try a smaller model or board", BAD_INPUT)
     except InputError as error:
@@ -91,6 +103,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         traceback.print_exc()
         return _complain(f"{type(error).__name__}: {error} (a bug of refsim: please report it with the above)", BUG)
+
+
+def _discard_output() -> None:
+    """What is left in the buffer must not fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def console() -> Console:
+    """Rich's console on stdout, for which a closed pipe is no failure."""
+    from rich.console import Console
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Piped()
 
 
 def _complain(sentence: str, status: int) -> int:

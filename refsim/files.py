@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,18 +18,24 @@ def _refused(path: str | Path, error: OSError) -> OutputError:
 
 
 def _replace(target: Path, data: bytes) -> None:
+    target = target.resolve()  # a link stays a link
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         scratch.write_bytes(data)
+        if target.exists():
+            scratch.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(scratch, target)
     finally:
         scratch.unlink(missing_ok=True)
 
 
 def write(path: str | Path, data: bytes) -> None:
-    """Write or replace a file. Raises OutputError."""
+    """Write or replace a file. Devices and pipes are not replaced. Raises OutputError."""
+    target = Path(path)
+    if not str(path) or (target.exists() and not target.is_file()):
+        raise OutputError(f"'{path}' is not a regular file: expected the name of a file to write; give another")
     try:
-        _replace(Path(path), data)
+        _replace(target, data)
     except OSError as error:
         raise _refused(path, error) from None
 

@@ -150,12 +150,14 @@ class Operator(ABC):
     """The semantics of one operator. One file of `refsim.int8ops` each, ending in `OPERATOR = ...`.
 
     `name` is the stem of all its files (conv2d.py, conv2d.h, test_conv2d.py, golden/reference/conv2d);
-    `tflite` is its name in TFLite's schema; `options` says where its options table keeps what.
+    `tflite` is its name in TFLite's schema; `options` says where its options table keeps what; `most_operands` how
+    many inputs a node of it may have.
     """
 
     name: ClassVar[str]
     tflite: ClassVar[str]
     options: ClassVar[Mapping[str, Slot]] = {}
+    most_operands: ClassVar[int] = 1
 
     def attributes(self, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> Any:
         """Attributes from a decoded options table; constant operands (axes, paddings) are folded in.

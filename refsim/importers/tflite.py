@@ -168,6 +168,8 @@ def _node(layer: Layer, tensors: Sequence[Tensor], entries: Sequence[Table]) -> 
     with _explained(layer):
         operands = operator.operands(layer.inputs)
         inputs = _picked(tensors, operands)
+    if len(operands) > operator.most_operands:
+        raise ModelError(f"{layer} has {len(operands)} operands: expected {operator.most_operands} at most")
     for tensor in (*inputs, *outputs):
         if tensor is not None:
             _refuse_unusable(tensor, str(layer))

@@ -34,6 +34,7 @@ def multipliers(a: Tensor, b: Tensor, y: Tensor) -> tuple[Multiplier, Multiplier
 class Add(ElementwiseOperator):
     name = "add"
     tflite = "ADD"
+    most_operands = 2
 
     def check(self, call: Call) -> None:
         super().check(call)

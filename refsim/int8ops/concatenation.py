@@ -72,6 +72,7 @@ class Concatenation(Operator):
 
     name = "concatenation"
     tflite = "CONCATENATION"
+    most_operands = 16
     options: ClassVar[Mapping[str, Slot]] = {"axis": Slot(0, "int32"), "activation": Slot(1, "int8")}
 
     def attributes(

@@ -22,6 +22,7 @@ from refsim.int8ops.numerics import Numerics
 class Conv2D(Operator):
     name = "conv2d"
     tflite = "CONV_2D"
+    most_operands = 3
     options = convolution.options(
         activation=Slot(3, "int8"),
         dilation_w=Slot(4, "int32", 1),

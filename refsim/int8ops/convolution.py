@@ -78,15 +78,21 @@ def output_size(x: Tensor, w: Tensor, attributes: WindowAttributes) -> tuple[int
     return height, width
 
 
+LONGEST_REACH = 4096  # positions from a window's first tap to its last; padding is made of as many
+
+
 def check(call: Call, axis: int) -> None:
     """Raise UnsupportedError unless types and quantisation suit TFLite's int8 kernels; `axis` is w's channel axis."""
-    x, w, y = call.x, operand(call.inputs[1], "weights"), call.y
+    x, w, y, a = call.x, operand(call.inputs[1], "weights"), call.y, call.attributes
     bias = call.inputs[2] if len(call.inputs) > 2 else None
     for tensor, expected in ((x, ("int8",)), (w, ("int8", "int4")), (y, ("int8",)), (bias, ("int32",))):
         if tensor is not None and tensor.dtype not in expected:
             raise UnsupportedError(
                 f"convolution tensor '{tensor.name}' is {tensor.dtype}: expected {' or '.join(expected)}"
             )
+    reach = max((k - 1) * d + 1 for k, d in zip(w.shape[1:3], (a.dilation_h, a.dilation_w), strict=True))
+    if reach > LONGEST_REACH:
+        raise UnsupportedError(f"a convolution whose window reaches {reach}: refsim takes up to {LONGEST_REACH}")
     for tensor in (x, w, y):
         if tensor.quant is None:
             raise UnsupportedError(f"convolution tensor '{tensor.name}' has no scale: expected a quantised model")

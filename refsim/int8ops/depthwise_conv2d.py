@@ -23,6 +23,7 @@ SCRATCH = 2048  # bytes of input rows of one channel, unless a single output row
 class DepthwiseConv2D(Operator):
     name = "depthwise_conv2d"
     tflite = "DEPTHWISE_CONV_2D"
+    most_operands = 3
     options = convolution.options(
         depth_multiplier=Slot(3, "int32"),
         activation=Slot(4, "int8"),

@@ -115,7 +115,14 @@ def activation_bounds(activation: int, scale: float, zero_point: int, dtype: str
     low, high = LIMITS[dtype]
     _, real_low, real_high = ACTIVATIONS[activation]
     if real_low is not None:
-        low = max(low, zero_point + round_half_away(float(np.float32(real_low) / np.float32(scale))))
+        low = max(low, zero_point + _quantised(real_low, scale))
     if real_high is not None:
-        high = min(high, zero_point + round_half_away(float(np.float32(real_high) / np.float32(scale))))
+        high = min(high, zero_point + _quantised(real_high, scale))
     return low, high
+
+
+def _quantised(bound: float, scale: float) -> int:
+    """A bound in steps, saturated to int32: beyond, C's conversion is undefined."""
+    steps = float(np.float32(bound)) / float(np.float32(scale))
+    low, high = LIMITS["int32"]
+    return round_half_away(float(np.float32(min(max(steps, low), high))))

@@ -51,6 +51,7 @@ def folded_bias(call: Call, w: Array, b: Array | None) -> Array:
 class FullyConnectedOperator(Operator):
     name = "fully_connected"
     tflite = "FULLY_CONNECTED"
+    most_operands = 3
     options: ClassVar[Mapping[str, Slot]] = {
         "activation": Slot(0, "int8"),
         "weights_format": Slot(1, "int8"),

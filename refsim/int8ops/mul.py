@@ -25,6 +25,7 @@ def multiplier(a: Tensor, b: Tensor, y: Tensor, precision: Precision) -> tuple[i
 class Mul(ElementwiseOperator):
     name = "mul"
     tflite = "MUL"
+    most_operands = 2
 
     def reference(self, call: Call, values: Sequence[Array | None], numerics: Numerics) -> tuple[Array, ...]:
         a, b = call.inputs

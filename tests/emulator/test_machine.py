@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from emulator.image import Image, Segment, Symbol
+from emulator.image import Image, Segment, Symbol, parse
 from emulator.machine import PAGE, Machine
 from refsim import boards
 from refsim.boards import Region
@@ -275,3 +275,14 @@ def test_it_block_across_a_page_is_executed_right() -> None:
     at = 0x0800_0400 - 6
     for value, expected in ((0, 1), (9, 2)):
         assert Machine(M4, image(0x2800, 0xBF0C, 0x2001, 0x2002, BX_LR, at=at)).call(at, (value,)) == expected
+
+
+@pytest.mark.parametrize("board", ["generic-m0plus", "generic-m4"])
+def test_a_jump_to_the_end_of_the_address_space_ends(board: str) -> None:
+    """`bx lr` from a reset handler whose LR is all ones; Unicorn's `until` is near there."""
+    where = boards.find(board)
+    base = where.flash.base
+    code = bytes.fromhex("ff20c043 0021 c943 0847".replace(" ", ""))  # movs r0; mvns; movs r1, #0; mvns r1; bx r1
+    machine = Machine(where, parse(code, "jump", base))
+    with pytest.raises(Fault):
+        machine.call(base, max_instructions=1000)

@@ -7,7 +7,8 @@ import pytest
 
 from codegen import build, toolchain
 from emulator import image, validation as validating
-from emulator.validation import execute, inputs_for, prepare, validate, validate_program
+from emulator.inputs import inputs_for
+from emulator.validation import execute, prepare, validate, validate_program
 from refsim import boards, interpreter, zoo
 from refsim.builder import Builder
 from refsim.errors import Fault

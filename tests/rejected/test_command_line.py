@@ -146,3 +146,76 @@ def test_interrupting_ends_within_a_second_and_leaves_nothing(tmp_path: Path, de
     assert not folder.exists()
     assert not (tmp_path / "l.csv").exists()
     assert not list((tmp_path / "cache" / "objects").rglob("tmp*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_devices_pipes_and_links_are_not_replaced(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pipe, link, target = (tmp_path / name for name in ("pipe", "link.npz", "target.npz"))
+    os.mkfifo(pipe)
+    remedy = "is not a regular file: expected the name of a file to write; give another"
+    for place in ("/dev/full", str(pipe), str(tmp_path)):
+        assert refused(capsys, "run", "zoo:ds-cnn", "-o", place) == f"'{place}' {remedy}"
+    target.write_bytes(b"old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    assert cli.main(["run", "zoo:ds-cnn", "-o", str(link)]) == 0
+    capsys.readouterr()
+    assert link.is_symlink()
+    assert target.read_bytes()[:2] == b"PK"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_regular_file_is_not_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = refused(capsys, "profile", str(pipe), "--entry", "0x08000001")
+    assert text == f"image '{pipe}' is not a regular file: expected ELF, Intel HEX or a raw binary"
+    text = refused(capsys, "run", "zoo:ds-cnn", "--input", str(pipe))
+    assert text == f"'{pipe}' is not a regular file: expected an .npz file with input_0 to input_0"
+
+
+@pytest.mark.parametrize("at", range(40, 500, 23))
+def test_damaged_arrays_are_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path, at: int) -> None:
+    import numpy as np
+
+    path = tmp_path / "in.npz"
+    np.savez_compressed(path, input_0=np.arange(490, dtype=np.int8).reshape(1, 49, 10, 1))
+    damaged = bytearray(path.read_bytes())
+    damaged[at % len(damaged)] ^= 0x5A
+    path.write_bytes(damaged)
+    status = cli.main(["run", "zoo:ds-cnn", "--input", str(path)])
+    out, err = capsys.readouterr()
+    assert status in (0, 2)
+    assert (status == 2) == err.startswith("error: ")
+    assert len(err.splitlines()) <= 1
+    assert bool(out) == (status == 0)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+@pytest.mark.toolchain
+def test_a_terminal_without_our_marks_gets_others(encoding: str) -> None:
+    command = [sys.executable, "-m", "refsim", "validate", "--count", "0"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"bit-exact" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "refsim", "boards"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: writing the answer failed: No space left on device; is the disk full?\n"
+
+
+def test_an_override_that_is_no_command_counts_as_no_compiler(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFSIM_GCC", '"')
+    toolchain.gcc.cache_clear()
+    try:
+        assert refused(capsys, "validate", "--toolchain", "gcc").startswith("toolchain 'gcc' was not found: ")
+    finally:
+        toolchain.gcc.cache_clear()
