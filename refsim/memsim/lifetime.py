@@ -10,6 +10,7 @@ from refsim.int8ops.numerics import Numerics
 from refsim.memsim.assemble import assemble
 from refsim.memsim.overlap import slack_of
 from refsim.memsim.plan import LiveRange, Plan, Planner
+from refsim.memsim.planners.hill_climb import hill_climb
 from refsim.memsim.planners.smallest import smallest
 from refsim.memsim.program import Body, Program, Step, walk
 
@@ -65,8 +66,9 @@ def lower(graph: Graph, numerics: Numerics) -> tuple[KernelCall, ...]:
 def planned(program: Program, planner: Planner = smallest) -> Program:
     """The same Program with offsets, verified."""
     ranges = live_ranges(program)
-    slack = slack_of(program, ranges) if planner is smallest else {}
-    offsets = smallest(ranges, slack) if slack else planner(ranges)
+    aware = next((p for p in (smallest, hill_climb) if p is planner), None)
+    slack = slack_of(program, ranges) if aware else {}
+    offsets = aware(ranges, slack) if aware else planner(ranges)
     placed = replace(program, plan=Plan(ranges, offsets, slack))
     placed.verify()
     return placed

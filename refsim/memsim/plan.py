@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -77,6 +77,25 @@ def place(
         taken = (forbidden(i, j, offsets[j], ranges, slack or {}) for j in meets[i] if j in offsets)
         offsets[i] = lowest_offset(taken)
     return tuple(offsets[i] for i in range(len(ranges)))
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """The same problem with addresses counted downwards: who is reached into may then be placed first."""
+
+    ranges: tuple[LiveRange, ...]
+    slack: Slack
+
+    @classmethod
+    def of(cls, ranges: Sequence[LiveRange], slack: Slack) -> Mirrored:
+        padded = tuple(replace(r, nbytes=aligned(r.nbytes)) for r in ranges)
+        turned = {(j, i): aligned(d) + padded[i].nbytes - padded[j].nbytes for (i, j), d in slack.items()}
+        return cls(padded, turned)
+
+    def back(self, offsets: Sequence[int]) -> tuple[int, ...]:
+        """Offsets of this problem as ones of the other; its own inverse."""
+        ends = [o + r.nbytes for o, r in zip(offsets, self.ranges, strict=True)]
+        return tuple(max(ends, default=0) - end for end in ends)
 
 
 @dataclass(frozen=True, eq=False)

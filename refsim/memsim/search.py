@@ -15,12 +15,15 @@ from typing import NamedTuple
 from refsim.graph import Graph, KernelCall, Rows
 from refsim.memsim.assemble import Segment, assemble
 from refsim.memsim.lifetime import planned
+from refsim.memsim.planners.hill_climb import hill_climb
 from refsim.memsim.program import Program
 from refsim.memsim.stream import Schedule, ring_fits, schedule
 
 LONGEST = 28  # nodes of a segment
 ROWS_AT_ONCE = (1, 2, 4)
 LIMITS = (1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0)  # times the least worst moment
+
+REFINED = 4  # of the smallest programs, whose placing is searched further
 
 # Instructions, as measured on a Cortex-M4 with both compilers: of a call, of a byte that a depthwise convolution
 # gathers into its scratch again, of a product.
@@ -46,8 +49,10 @@ def least_sram(graph: Graph, calls: Sequence[KernelCall], most_extra: float | No
     """
     search = _Search(graph, calls)
     budget = float("inf") if most_extra is None else most_extra * PRODUCT * max(graph.macs, 1)
-    cuts = [cut for cut in search.cuts() if sum(option.extra for option in cut) <= budget]
-    return min(map(search.program, cuts), key=lambda program: program.arena_bytes)
+    cuts = [cut for cut in dict.fromkeys(search.cuts()) if sum(option.extra for option in cut) <= budget]
+    placed = sorted((planned(search.program(cut)) for cut in cuts), key=lambda program: program.arena_bytes)
+    refined = (planned(program, hill_climb) for program in placed[:REFINED])
+    return min((*placed, *refined), key=lambda program: program.arena_bytes)
 
 
 class _Search:
@@ -67,7 +72,7 @@ class _Search:
 
     def program(self, cut: Cut) -> Program:
         streams = {option.segment: option.rows for option in cut if option.rows}
-        return planned(assemble(self.graph, self.calls, [option.segment for option in cut], streams))
+        return assemble(self.graph, self.calls, [option.segment for option in cut], streams)
 
     def cuts(self) -> Iterator[Cut]:
         """Cuts within growing limits of bytes, and the one without streams."""

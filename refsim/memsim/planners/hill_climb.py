@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from refsim.memsim.plan import LiveRange, Meetings, Plan, aligned, meetings, place
+from refsim.memsim.plan import LiveRange, Meetings, Mirrored, Plan, Slack, aligned, meetings, place
 from refsim.memsim.planners.first_fit import first_fit
 from refsim.memsim.planners.greedy_by_size import greedy_by_size
+from refsim.memsim.planners.smallest import smallest
 from refsim.memsim.planners.tflm_greedy import tflm_greedy
 
 MOST_TRIES = 2000
@@ -20,17 +21,25 @@ STARTS = (greedy_by_size, first_fit, tflm_greedy)
 SEED = 1
 
 
-def hill_climb(ranges: Sequence[LiveRange]) -> tuple[int, ...]:
+def hill_climb(ranges: Sequence[LiveRange], slack: Slack | None = None) -> tuple[int, ...]:
     """Offsets in bytes; never a larger arena than any of STARTS, the same for the same ranges."""
+    if slack:
+        mirrored = Mirrored.of(ranges, slack)
+        start = mirrored.back(smallest(mirrored.ranges, slack))
+        return mirrored.back(_climb(mirrored.ranges, start, 0, mirrored.slack))
     ranges = tuple(replace(r, nbytes=aligned(r.nbytes)) for r in ranges)
     best = min((planner(ranges) for planner in STARTS), key=lambda offsets: Plan(ranges, offsets).nbytes)
-    target, peak = Plan(ranges, best).lower_bound, _peak(ranges, best)
+    return _climb(ranges, best, Plan(ranges, best).lower_bound, {})
+
+
+def _climb(ranges: Sequence[LiveRange], best: tuple[int, ...], target: int, slack: Slack) -> tuple[int, ...]:
+    peak = _peak(ranges, best)
     if peak <= target or len(ranges) < 2:
         return best
     random, meets, current, order = Random(SEED), meetings(ranges), best, _order(ranges, best)
     for _ in range(min(MOST_TRIES, MOST_PLACINGS // len(ranges))):
         changed = _exchanged(order, random.choice(_under_the_peak(ranges, current, meets)), random)
-        offsets = place(ranges, changed, meets)
+        offsets = place(ranges, changed, meets, slack)
         found = _peak(ranges, offsets)
         if found <= peak:
             peak, order, current = found, changed, offsets

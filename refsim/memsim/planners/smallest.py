@@ -6,9 +6,8 @@ The only planner that uses slack (`plan.Slack`): there a range that others reach
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from refsim.memsim.plan import LiveRange, Meetings, Slack, aligned, meetings, place
+from refsim.memsim.plan import LiveRange, Meetings, Mirrored, Slack, meetings, place
 
 
 def smallest(ranges: Sequence[LiveRange], slack: Slack | None = None) -> tuple[int, ...]:
@@ -29,13 +28,10 @@ def _plans(ranges: Sequence[LiveRange], slack: Slack) -> Iterator[tuple[int, ...
 
 
 def _hung(ranges: Sequence[LiveRange], slack: Slack, meets: Meetings) -> Iterator[tuple[int, ...]]:
-    """Placed from the top of the arena downwards: who is reached into may then come first."""
-    padded = [replace(r, nbytes=aligned(r.nbytes)) for r in ranges]
-    turned = {(j, i): aligned(d) + padded[i].nbytes - padded[j].nbytes for (i, j), d in slack.items()}
-    for order in _orders(padded, turned):
-        below = place(padded, order, meets, turned)
-        top = _top(padded, below)
-        yield tuple(top - offset - r.nbytes for offset, r in zip(below, padded, strict=True))
+    """Placed from the top of the arena downwards."""
+    mirrored = Mirrored.of(ranges, slack)
+    for order in _orders(mirrored.ranges, mirrored.slack):
+        yield mirrored.back(place(mirrored.ranges, order, meets, mirrored.slack))
 
 
 def _orders(ranges: Sequence[LiveRange], slack: Slack) -> Iterator[list[int]]:
