@@ -105,6 +105,7 @@ def analyze(
     *,
     numerics: Numerics = TFLM,
     optimize: str = "latency",
+    transforms: str | None = None,
     toolchain: str | None = None,
 ) -> Analysis:
     """Work, parameters and layers of a network, and what `runtimes` (None: all of NAMES) need for it.
@@ -117,7 +118,7 @@ def analyze(
         raise UsageError(f"runtime '{unknown[0]}' is not known: expected one of {', '.join(NAMES)}")
     if toolchain is not None and toolchain not in toolchains.FINDERS:
         raise UsageError(f"toolchain '{toolchain}' is not known: expected one of {', '.join(toolchains.FINDERS)}")
-    program, reason = _planned(graph, numerics, optimize)
+    program, reason = _planned(graph, numerics, optimize, transforms)
     needs = {name: _modelled(name, graph) for name in wanted if name != OWN}
     if OWN in wanted:
         where = board or boards.find(ANY_BOARD)
@@ -135,12 +136,12 @@ def analyze(
     )
 
 
-def _planned(graph: Graph, numerics: Numerics, optimize: str) -> tuple[Program | None, str]:
+def _planned(graph: Graph, numerics: Numerics, optimize: str, transforms: str | None) -> tuple[Program | None, str]:
     """refsim's Program, or None and why there is none."""
     try:
         for node in graph.nodes:
             node.operator.check(graph.call(node))
-        return make_program(graph, numerics, optimize=optimize), ""
+        return make_program(graph, numerics, optimize=optimize, transforms=transforms), ""
     except UnsupportedError as error:
         return None, str(error)
 

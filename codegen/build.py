@@ -18,9 +18,7 @@ from refsim.memsim.picture import plan_svg
 from refsim.memsim.planners import DEFAULT, PLANNERS
 from refsim.memsim.program import Program
 from refsim.memsim.search import least_sram
-
-# Share of instructions that streaming may add, as estimated; None: any.
-MOST_EXTRA: dict[str, float | None] = {"latency": 0.0, "balanced": 0.02, "sram": None}
+from refsim.memsim.transforms import effort
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +29,27 @@ class Generated:
     sources: Sources
 
 
-def make_program(graph: Graph, numerics: Numerics = TFLM, planner: str = DEFAULT, optimize: str = "latency") -> Program:
+def make_program(
+    graph: Graph,
+    numerics: Numerics = TFLM,
+    planner: str = DEFAULT,
+    optimize: str = "latency",
+    transforms: str | None = None,
+) -> Program:
     """Passes, then a Program with its memory plan.
 
-    `optimize`: latency (whole tensors, one step a node), sram (streams rows wherever that saves bytes), or balanced
-    (where it adds few instructions). `planner` is for whole tensors. Raises UsageError for unknown names.
+    `optimize`: latency (nothing that adds instructions), sram (whatever saves bytes), or balanced (where it adds few
+    instructions). `transforms` names what may be done instead (`memsim.transforms`). `planner` is for whole tensors.
+    Raises UsageError for unknown names.
     """
     if planner not in PLANNERS:
         raise UsageError(f"planner '{planner}' is not known: expected one of {', '.join(PLANNERS)}")
-    if optimize not in MOST_EXTRA:
-        raise UsageError(f"--optimize '{optimize}' is not known: expected one of {', '.join(MOST_EXTRA)}")
+    allowed = effort(optimize, transforms)
     optimised = passes.optimise(graph, numerics)
     calls = lower(optimised, numerics)
-    if optimize == "latency":
+    if "stream" not in allowed.transforms:
         return planned(whole_tensor_program(optimised, calls), PLANNERS[planner])
-    return least_sram(optimised, calls, MOST_EXTRA[optimize])
+    return least_sram(optimised, calls, allowed.most_extra)
 
 
 def generate_sources(program: Program, numerics: Numerics, board: Board, toolchain: str = "gcc") -> Generated:
@@ -68,6 +72,7 @@ def generate(
     toolchain: str = "gcc",
     planner: str = DEFAULT,
     optimize: str = "latency",
+    transforms: str | None = None,
 ) -> Generated:
     """Write C sources that build by themselves, and a picture of the memory plan. No compiler is needed.
 
@@ -75,7 +80,7 @@ def generate(
     """
     if toolchain not in FINDERS:
         raise UsageError(f"toolchain '{toolchain}' is not known: expected one of {', '.join(FINDERS)}")
-    made = generate_sources(make_program(graph, numerics, planner, optimize), numerics, board, toolchain)
+    made = generate_sources(make_program(graph, numerics, planner, optimize, transforms), numerics, board, toolchain)
     picture = {"memory.svg": plan_svg(made.program.placed, graph.name).encode(errors="replace")}
     write_folder(folder, {**made.sources.files, **picture}, mark="model.h")
     return made

@@ -33,6 +33,8 @@ def add_planner(parser: argparse.ArgumentParser) -> None:
 def add_optimize(parser: argparse.ArgumentParser) -> None:
     text = "latency (default), sram (stream rows wherever that saves memory), or balanced (where it costs little)"
     parser.add_argument("--optimize", default="latency", metavar="O", help=text)
+    text = "none, or some of order,inplace,overlap,patch,stream: overrides what --optimize would choose from"
+    parser.add_argument("--transforms", metavar="LIST", help=text)
 
 
 def _configure_analyze(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +63,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
         arguments.runtime,
         numerics=rules,
         optimize=arguments.optimize,
+        transforms=arguments.transforms,
         toolchain=arguments.toolchain,
     )
     if arguments.svg:
@@ -117,6 +120,7 @@ def _generate(arguments: argparse.Namespace) -> int:
         toolchain=arguments.toolchain,
         planner=arguments.planner,
         optimize=arguments.optimize,
+        transforms=arguments.transforms,
     )
     names = sorted(made.sources.files)
     if arguments.json:

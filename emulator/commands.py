@@ -60,6 +60,7 @@ def _validate(arguments: argparse.Namespace) -> int:
             toolchain=arguments.toolchain,
             planner=arguments.planner,
             optimize=arguments.optimize,
+            transforms=arguments.transforms,
             count=arguments.count,
             seed=arguments.seed,
             progress=show,

@@ -82,6 +82,7 @@ def validate(
     toolchain: str | None = None,
     planner: str = DEFAULT,
     optimize: str = "latency",
+    transforms: str | None = None,
     count: int = 3,
     seed: int = 0,
     progress: Progress = lambda what, done, total: None,
@@ -91,7 +92,7 @@ def validate(
     Raises InputError for what cannot be built, Fault when the code misbehaves. Mismatches are in the report.
     """
     progress("planning memory", 0, 1)
-    program = build.make_program(graph, numerics, planner, optimize)
+    program = build.make_program(graph, numerics, planner, optimize, transforms)
     tried = inputs_for(graph, count, seed)
     return validate_program(graph, program, board, tried, numerics=numerics, toolchain=toolchain, progress=progress)
 

@@ -130,6 +130,14 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """Where a tensor lies inside another: its row r is in row first_row + r, from byte `first_byte` of that row on."""
+
+    first_row: int
+    first_byte: int
+
+
+@dataclass(frozen=True, slots=True)
 class KernelCall:
     """How an operator's C kernel is called for one node: the fields of `struct rs_<kernel>`.
 
@@ -194,6 +202,24 @@ class Operator(ABC):
     def is_view(self, call: Call) -> bool:
         """True when the output is the input's very bytes, so that no code needs to run."""
         return False
+
+    def outputs_within(self, call: Call) -> tuple[Window | None, ...]:
+        """Per output, where its bytes are in input 0; None where they have to be computed or copied.
+
+        A Program may then leave the node out (`memsim.inplace`).
+        """
+        return (None,) * len(call.outputs)
+
+    def inputs_within(self, call: Call) -> tuple[Window | None, ...]:
+        """Per input, where its bytes are in output 0, which is nothing but them; None where they are not."""
+        return (None,) * len(call.inputs)
+
+    def overwrites(self, call: Call) -> tuple[int, ...]:
+        """Inputs whose bytes the output may replace, element for element, while the kernel runs.
+
+        It has read an element of such an input, for the last time, before it writes the output's of the same place.
+        """
+        return ()
 
     @abstractmethod
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
