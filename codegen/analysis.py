@@ -8,24 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from codegen import toolchain as toolchains
-from codegen.build import generate_sources, link, make_program
+from codegen.build import certified, generate_sources, link, make_program
+from codegen.flash import measured
 from codegen.toolchain import Toolchain
 from refsim import boards
 from refsim.boards import MIB, Board, Region
 from refsim.errors import InputError, ToolchainError, UnsupportedError, UsageError
 from refsim.graph import Graph, Node
 from refsim.int8ops.numerics import TFLM, Numerics
+from refsim.memsim.budget import Budget, budget_of
+from refsim.memsim.occupancy import of_program
 from refsim.memsim.plan import Plan
-from refsim.memsim.program import Program, walk
+from refsim.memsim.planners import DEFAULT
+from refsim.memsim.planners.optimal import Certificate
+from refsim.memsim.program import Program
 from refsim.memsim.runtimes import RUNTIMES
 
 OWN = "refsim"
+EXACT = "optimal"
 NAMES = (OWN, *RUNTIMES)
 ANY_BOARD = "nucleo-l4r5zi"  # whose core the code is built for when no board is given
+Detail = Mapping[str, float | Mapping[str, int]]  # bytes; `gap` is a share
 ROOM = 192 * MIB  # of flash for linking, so that what does not fit is measured all the same
 
 
@@ -46,7 +52,8 @@ class Need:
     """Bytes that a runtime takes. `reason` says why it cannot take the model; sram and flash are then None.
 
     `static` is .data and .bss of the runtime itself, which `sram` leaves out. `flash` alone is None without a compiler,
-    which `without_flash` then says; `constants` of it are known even so.
+    which `without_flash` then says; `constants` of it are known even so, its parts stand in `detail` under `flash`.
+    `plan` and `computes` are those of a modelled runtime (`runtimes.Footprint`), for its picture.
     """
 
     runtime: str
@@ -54,21 +61,29 @@ class Need:
     flash: int | None = None
     static: int = 0
     constants: int = 0
-    detail: Mapping[str, int] | None = None
+    detail: Detail | None = None
     notes: tuple[str, ...] = ()
     reason: str = ""
     without_flash: str = ""
+    plan: Plan | None = None
+    computes: tuple[int, ...] = ()
 
-    def over(self, board: Board) -> tuple[int, int]:
-        """Bytes of SRAM and of flash beyond the board's, negative where there is room."""
-        flash = self.constants if self.flash is None else self.flash
-        return (self.sram or 0) + self.static - board.sram.size, flash - board.flash.size
+    @property
+    def least(self) -> tuple[int, int]:
+        """Bytes of SRAM and flash that are needed at least: of the flash, what is known."""
+        return (self.sram or 0) + self.static, self.constants if self.flash is None else self.flash
 
-    def fits(self, board: Board) -> bool | None:
+    def over(self, limits: Board | Budget) -> tuple[int, int]:
+        """Bytes of SRAM and of flash beyond the limits, negative where there is room."""
+        budget = budget_of(limits) if isinstance(limits, Board) else limits
+        return budget.over(*self.least) if budget else (0, 0)
+
+    def fits(self, limits: Board | Budget) -> bool | None:
         """None where nothing known is too large, but the flash is not known."""
-        if self.reason or max(self.over(board)) > 0:
+        if self.reason or max(self.over(limits)) > 0:
             return False
-        return None if self.flash is None else True
+        limited = isinstance(limits, Board) or limits.flash is not None
+        return None if self.flash is None and limited else True
 
     @property
     def boards_that_fit(self) -> tuple[str, ...]:
@@ -79,7 +94,10 @@ class Need:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Result of `analyze`. `program` is refsim's, for its picture; None where refsim cannot take the model."""
+    """Result of `analyze`. `program` is refsim's, for its picture; None where refsim cannot take the model.
+
+    `budget` is what the board has, or what somebody allows; None without either.
+    """
 
     model: str
     numerics: str
@@ -90,12 +108,14 @@ class Analysis:
     needs: Mapping[str, Need]
     layers: tuple[Layer, ...]
     program: Program | None
+    graph: Graph
+    budget: Budget | None = None
 
     @property
     def holds(self) -> bool:
-        """False when there is a board, and refsim's code is known not to fit it."""
+        """False when there is a budget, and refsim's code is known to exceed it."""
         own = self.needs.get(OWN)
-        return self.board is None or own is None or own.fits(self.board) is not False
+        return self.budget is None or own is None or own.fits(self.budget) is not False
 
 
 def analyze(
@@ -107,10 +127,16 @@ def analyze(
     optimize: str = "latency",
     transforms: str | None = None,
     toolchain: str | None = None,
+    sram: int | None = None,
+    flash: int | None = None,
+    program: Program | None = None,
+    planner: str = DEFAULT,
 ) -> Analysis:
     """Work, parameters and layers of a network, and what `runtimes` (None: all of NAMES) need for it.
 
     `toolchain` (zig or gcc; None: the first there is) measures refsim's flash. Without a compiler that is None.
+    `sram` and `flash` are budgets in bytes, besides the board's. `program`: one that was made of the graph already.
+    `planner` is refsim's; optimal adds what is proven about its arena.
     Raises UsageError for unknown names, ToolchainError when a compiler is there and fails.
     """
     wanted = tuple(dict.fromkeys(runtimes or NAMES))
@@ -118,11 +144,12 @@ def analyze(
         raise UsageError(f"runtime '{unknown[0]}' is not known: expected one of {', '.join(NAMES)}")
     if toolchain is not None and toolchain not in toolchains.FINDERS:
         raise UsageError(f"toolchain '{toolchain}' is not known: expected one of {', '.join(toolchains.FINDERS)}")
-    program, reason = _planned(graph, numerics, optimize, transforms)
+    program, reason = (program, "") if program else _planned(graph, numerics, optimize, transforms, planner)
+    program, proof = certified(program) if program and planner == EXACT else (program, None)
     needs = {name: _modelled(name, graph) for name in wanted if name != OWN}
     if OWN in wanted:
         where = board or boards.find(ANY_BOARD)
-        needs[OWN] = _own(program, numerics, where, toolchain) if program else Need(OWN, reason=reason)
+        needs[OWN] = _own(program, numerics, where, toolchain, proof) if program else Need(OWN, reason=reason)
     return Analysis(
         model=graph.name,
         numerics=numerics.name,
@@ -133,15 +160,20 @@ def analyze(
         needs={name: needs[name] for name in wanted},
         layers=tuple(_layers(graph, program)),
         program=program,
+        graph=graph,
+        budget=budget_of(board, sram, flash),
     )
 
 
-def _planned(graph: Graph, numerics: Numerics, optimize: str, transforms: str | None) -> tuple[Program | None, str]:
-    """refsim's Program, or None and why there is none."""
+def _planned(
+    graph: Graph, numerics: Numerics, optimize: str, transforms: str | None, planner: str
+) -> tuple[Program | None, str]:
+    """refsim's Program, or None and why there is none; not planned exactly yet, which comes once, at the end."""
+    quick = DEFAULT if planner == EXACT else planner
     try:
         for node in graph.nodes:
             node.operator.check(graph.call(node))
-        return make_program(graph, numerics, optimize=optimize, transforms=transforms), ""
+        return make_program(graph, numerics, quick, optimize, transforms), ""
     except UnsupportedError as error:
         return None, str(error)
 
@@ -151,51 +183,35 @@ def _modelled(name: str, graph: Graph) -> Need:
         found = RUNTIMES[name](graph)
     except InputError as error:
         return Need(name, reason=str(error))
-    detail = {**found.detail, **({"static": found.static} if found.static else {})}
-    return Need(name, found.sram, found.flash, found.static, 0, detail, found.notes)
+    static = {"static": found.static} if found.static else {}
+    detail: Detail = {**found.detail, **static, "flash": found.flash_parts}
+    need = Need(name, found.sram, found.flash, found.static, 0, detail, found.notes)
+    return replace(need, plan=found.plan, computes=found.computes)
 
 
-def _own(program: Program, numerics: Numerics, board: Board, toolchain: str | None) -> Need:
+def _own(
+    program: Program, numerics: Numerics, board: Board, toolchain: str | None, proof: Certificate | None = None
+) -> Need:
     made = generate_sources(program, numerics, board)
     plan = program.placed
-    # With overlaps the sum of what is live is no bound, since some of it shares bytes.
-    detail = {"arena": plan.nbytes, **({} if plan.slack else {"lower_bound": plan.lower_bound})}
-    need = Need(OWN, program.arena_bytes, constants=made.sources.constant_bytes, detail=detail)
+    shared = made.sources.shared_bytes  # bytes that equal constants of several layers do not take
+    proven: Detail = {"lower_bound": proof.lower_bound, "gap": proof.gap, "proven": proof.proven} if proof else {}
+    detail: Detail = {"arena": plan.nbytes, "lower_bound": plan.lower_bound, **proven, "constants_shared": shared}
+    notes = (f"planner {EXACT}: {proof}",) if proof else ()
+    need = Need(OWN, program.arena_bytes, constants=made.sources.constant_bytes, detail=detail, notes=notes)
     try:
         compiler: Toolchain = toolchains.find(toolchain)
     except ToolchainError as error:
         return replace(need, detail={**detail, "constants": need.constants}, without_flash=str(error))
     roomy = replace(board, flash=_grown(board.flash), sram=_grown(board.sram))
-    linked = _measured(link(made, roomy, compiler), roomy, f"{made.sources.prefix}_constant_")
-    more = {"code": linked.loaded - linked.constants, "constants": linked.constants}
-    return replace(need, flash=linked.loaded, static=linked.static, detail={**detail, **more})
+    linked = measured(link(made, roomy, compiler), made.sources, roomy.sram)
+    flash, constants = linked.flash, linked.flash.constant_bytes
+    more: Detail = {"code": flash.total - constants, "constants": constants, "flash": flash.by_name}
+    return replace(need, flash=flash.total, static=linked.static, detail={**detail, **more})
 
 
 def _grown(region: Region) -> Region:
     return replace(region, size=max(region.size, ROOM))
-
-
-class _Linked(NamedTuple):
-    """Bytes of an ELF file: flashed, constants among them, .data and .bss."""
-
-    loaded: int
-    constants: int
-    static: int
-
-
-def _measured(path: Path, board: Board, prefix: str) -> _Linked:
-    from elftools.elf.elffile import ELFFile
-    from elftools.elf.sections import SymbolTableSection
-
-    with path.open("rb") as file:
-        elf = ELFFile(file)
-        segments = [s.header for s in elf.iter_segments("PT_LOAD")]
-        tables = [table for table in elf.iter_sections() if isinstance(table, SymbolTableSection)]
-        symbols = (symbol for table in tables for symbol in table.iter_symbols())
-        constants = sum(int(s["st_size"]) for s in symbols if s.name.startswith(prefix))
-        loaded = sum(int(h["p_filesz"]) for h in segments)
-        static = sum(int(h["p_memsz"]) for h in segments if h["p_vaddr"] in board.sram)
-    return _Linked(loaded, constants, static)
 
 
 def _layers(graph: Graph, program: Program | None) -> Iterator[Layer]:
@@ -203,10 +219,11 @@ def _layers(graph: Graph, program: Program | None) -> Iterator[Layer]:
     if program is None:
         yield from (_layer(graph, node, None) for node in graph.nodes)
         return
-    most: dict[int, int] = {}
-    for at, step in enumerate(walk(program.body)):
-        most[step.node] = max(most.get(step.node, 0), occupied(program.placed, at))
-    for n in sorted(most):
+    used, most = of_program(program).used, dict[int, int]()
+    calls = (step.node for step in program.steps() for _ in step.intervals())
+    for node, nbytes in zip(calls, used.tolist(), strict=True):
+        most[node] = max(most.get(node, 0), nbytes)
+    for n in most:  # in the order in which they run
         yield _layer(program.graph, program.graph.nodes[n], most[n])
 
 
@@ -216,22 +233,12 @@ def _layer(graph: Graph, node: Node, sram: int | None) -> Layer:
     return Layer(node.name or name, name, node.operator.macs(call), parameters, "x".join(map(str, call.y.shape)), sram)
 
 
-def occupied(plan: Plan, step: int) -> int:
-    """Bytes of the arena that some live range holds at a step; those that two of them share count once."""
-    placed = zip(plan.ranges, plan.offsets, strict=True)
-    spans = sorted((offset, offset + r.nbytes) for r, offset in placed if r.first <= step <= r.last)
-    total = end = 0
-    for low, high in spans:
-        total += max(0, high - max(low, end))
-        end = max(end, high)
-    return total
-
-
 def as_json(found: Analysis) -> dict[str, Any]:
     """The object that `--json` prints."""
     needs = found.needs.items()
     board = found.board
-    judged = {"board": board.name, "fits": {name: need.fits(board) for name, need in needs}} if board else {}
+    fits = {"fits": {name: need.fits(found.budget) for name, need in needs}} if found.budget else {}
+    judged = {**({"board": board.name} if board else {}), **fits}
     return {
         "model": found.model,
         "numerics": found.numerics,
@@ -248,7 +255,7 @@ def as_json(found: Analysis) -> dict[str, Any]:
     }
 
 
-def _detail(need: Need) -> dict[str, int | str]:
+def _detail(need: Need) -> dict[str, float | str | Mapping[str, int]]:
     if need.reason:
         return {"reason": need.reason}
     return {**(need.detail or {}), **({"flash_unknown": need.without_flash} if need.without_flash else {})}

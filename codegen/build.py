@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codegen.emit import Sources, emit
@@ -14,8 +14,9 @@ from refsim.files import write_folder
 from refsim.graph import Graph
 from refsim.int8ops.numerics import TFLM, Numerics
 from refsim.memsim.lifetime import lower, planned, whole_tensor_program
-from refsim.memsim.picture import plan_svg
+from refsim.memsim.picture import program_svg
 from refsim.memsim.planners import DEFAULT, PLANNERS
+from refsim.memsim.planners.optimal import Certificate, solve
 from refsim.memsim.program import Program
 from refsim.memsim.search import least_sram
 from refsim.memsim.transforms import effort
@@ -52,6 +53,18 @@ def make_program(
     return least_sram(optimised, calls, allowed.most_extra)
 
 
+def certified(program: Program) -> tuple[Program, Certificate]:
+    """The Program with the smallest arena for its live ranges, and what is proven about it.
+
+    Raises UsageError as `planners.optimal.solve` does.
+    """
+    plan = program.placed
+    found = solve(plan.ranges, slack=plan.slack, known=plan.offsets)
+    best = replace(program, plan=replace(plan, offsets=found.offsets))
+    best.verify()
+    return best, found
+
+
 def generate_sources(program: Program, numerics: Numerics, board: Board, toolchain: str = "gcc") -> Generated:
     """The C of a Program, with a Makefile for `toolchain`."""
     return Generated(program, emit(program, lower(program.graph, numerics), numerics, board, toolchain))
@@ -81,6 +94,6 @@ def generate(
     if toolchain not in FINDERS:
         raise UsageError(f"toolchain '{toolchain}' is not known: expected one of {', '.join(FINDERS)}")
     made = generate_sources(make_program(graph, numerics, planner, optimize, transforms), numerics, board, toolchain)
-    picture = {"memory.svg": plan_svg(made.program.placed, graph.name).encode(errors="replace")}
+    picture = {"memory.svg": program_svg(made.program, graph.name).encode()}
     write_folder(folder, {**made.sources.files, **picture}, mark="model.h")
     return made

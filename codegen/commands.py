@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from refsim.errors import UsageError
 
 if TYPE_CHECKING:
     from codegen.analysis import Analysis
+    from codegen.versus import Contender
+    from refsim.memsim.budget import Shortfall
 
 DEFAULT_BOARD = "nucleo-l4r5zi"
 # Those of refsim.memsim.planners, whose import would load numpy for --help.
@@ -37,57 +40,122 @@ def add_optimize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transforms", metavar="LIST", help=text)
 
 
+def nbytes(text: str) -> int:
+    """An argument that is a size: 65536, 64K, 64KB or 64KiB, 1M..., where K is 1024 bytes."""
+    match = re.fullmatch(r"([0-9]{1,12})(?:([km])(?:i?b)?)?", text.strip(), re.ASCII | re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size: expected bytes, such as 65536, 64K or 64KiB")
+    return int(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[(match[2] or "").lower()]
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    text = "fail above so many bytes of {}, as above the board's: 65536, 64K, 1M (K is 1024)"
+    parser.add_argument("--sram", type=nbytes, metavar="BYTES", help=text.format("SRAM"))
+    parser.add_argument("--flash", type=nbytes, metavar="BYTES", help=text.format("flash"))
+
+
 def _configure_analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, or zoo:NAME")
     text = "say whether it fits there: a name that 'refsim boards' prints, or FILE.py:NAME"
     parser.add_argument("--board", metavar="B", help=text)
     text = "refsim, tflm, cmsis-nn, x-cube-ai or tinyengine; may be repeated (default: all)"
     parser.add_argument("--runtime", action="append", metavar="R", help=text)
-    add_optimize(parser)
+    add_planner(parser)
     add_numerics(parser)
     text = "what measures refsim's flash: zig (clang, the default when it is there) or gcc (arm-none-eabi-gcc)"
     parser.add_argument("--toolchain", metavar="T", help=text)
+    add_budget(parser)
+    text = "a plan to look at beside ours, in --svg and --html: a runtime, or a value of --optimize or --transforms"
+    parser.add_argument("--versus", action="append", default=[], metavar="V", help=text + "; may be repeated")
     parser.add_argument("--svg", metavar="F.svg", help="write the picture of refsim's memory plan there")
+    parser.add_argument("--html", metavar="F.html", help="write all of it there as one page, with pictures")
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from codegen.analysis import analyze, as_json
+    from codegen.analysis import analyze
+    from codegen.versus import contender
     from refsim import boards
     from refsim.int8ops import numerics
 
     board = boards.find(arguments.board) if arguments.board else None
     rules = numerics.find(arguments.numerics)
+    graph = load_model(arguments.model)
+    rivals = [contender(text, graph, rules) for text in dict.fromkeys(arguments.versus)]
     found = analyze(
-        load_model(arguments.model),
+        graph,
         board,
         arguments.runtime,
         numerics=rules,
         optimize=arguments.optimize,
         transforms=arguments.transforms,
         toolchain=arguments.toolchain,
+        planner=arguments.planner,
+        sram=arguments.sram,
+        flash=arguments.flash,
     )
-    if arguments.svg:
-        _draw(found, arguments.svg)
-    if arguments.json:
-        print_json({**as_json(found), "model": arguments.model})
-    else:
-        _show(found)
+    shortfall = _shortfall(found, arguments)
+    _write(found, rivals, shortfall, arguments)
+    _answer(found, rivals, shortfall, arguments)
     return HOLDS if found.holds else FAILED
 
 
-def _draw(found: Analysis, path: str) -> None:
-    from refsim.memsim.picture import plan_svg
+def _shortfall(found: Analysis, arguments: argparse.Namespace) -> Shortfall | None:
+    from codegen.analysis import OWN
+    from codegen.fitting import shortfall
+    from refsim.int8ops import numerics
+
+    own = found.needs.get(OWN)
+    if own is None or found.program is None:
+        return None
+    rules = numerics.find(arguments.numerics)
+    return shortfall(found.budget, found.graph, found.program, *own.least, model=arguments.model, numerics=rules)
+
+
+def _write(
+    found: Analysis, rivals: list[Contender], shortfall: Shortfall | None, arguments: argparse.Namespace
+) -> None:
+    """The files that were asked for."""
+    if arguments.svg:
+        files.write(arguments.svg, _drawn(found, rivals, arguments).encode())
+    if arguments.html:
+        from codegen.html import html
+        from codegen.report_page import analysis_page
+
+        options = options_of(arguments)
+        files.write(arguments.html, html(analysis_page(found, arguments.model, options, rivals, shortfall)))
+
+
+def options_of(arguments: argparse.Namespace) -> str:
+    """What refsim was asked to do, for titles."""
+    return f"--transforms {arguments.transforms}" if arguments.transforms else f"--optimize {arguments.optimize}"
+
+
+def _drawn(found: Analysis, rivals: list[Contender], arguments: argparse.Namespace) -> str:
+    from codegen.report_page import compared
+    from refsim.memsim.picture import program_svg
 
     if found.program is None:
-        raise UsageError(f"--svg '{path}': there is no memory plan to draw, as refsim cannot take '{found.model}'")
-    files.write(path, plan_svg(found.program.placed, found.model).encode())
+        raise UsageError(
+            f"--svg '{arguments.svg}': there is no memory plan to draw, as refsim cannot take '{found.model}'"
+        )
+    return compared(found, options_of(arguments), rivals) if rivals else program_svg(found.program, found.model)
 
 
-def _show(found: Analysis) -> None:
-
+def _answer(
+    found: Analysis, rivals: list[Contender], shortfall: Shortfall | None, arguments: argparse.Namespace
+) -> None:
+    from codegen.analysis import as_json
     from codegen.analysis_table import print_analysis
+    from refsim.memsim import budget
 
-    print_analysis(found, console())
+    if arguments.json:
+        told = {"budget": budget.as_json(shortfall) if shortfall else None}
+        beside = {"versus": {rival.name: rival.sram for rival in rivals}} if rivals else {}
+        print_json({**as_json(found), **told, **beside, "model": arguments.model})
+        return
+    print_analysis(found, console(), shortfall)
+    for rival in rivals:
+        print(f"versus {rival.name}: SRAM {rival.sram:,} bytes, at most {rival.most:,} of them in use")
     for need in found.needs.values():
         if need.without_flash:
             print(f"{need.runtime}: flash is not known: {need.without_flash}", file=sys.stderr)
@@ -151,6 +219,7 @@ COMMANDS = (
         (
             "refsim analyze zoo:mcunet-vww0 --board stm32f412",
             "refsim analyze model.tflite --runtime refsim --runtime tflm --json",
+            "refsim analyze zoo:mcunet-vww0 --sram 64K --optimize sram --versus tflm --html report.html",
         ),
     ),
     Command(

@@ -32,20 +32,22 @@ C_TYPES = {
 
 @dataclass(frozen=True)
 class Sources:
-    """Generated C: relative path -> content, and what the emulator needs to find its way in the ELF."""
+    """Generated C: relative path -> content, and what the emulator needs to find its way in the ELF.
+
+    `constant_parts` has, by symbol, the bytes of each constant by what they hold; `shared_bytes` more there would be if
+    layers with equal constants did not share them.
+    """
 
     prefix: str
     files: Mapping[str, bytes]
     symbols: Mapping[tuple[Any, ...], str]
     constant_bytes: int
+    constant_parts: Mapping[str, Mapping[str, int]]
+    shared_bytes: int
 
     def symbol(self, step: Step) -> str:
         """The function that computes a step."""
         return self.symbols[_key(step)]
-
-    def is_constant(self, symbol: str) -> bool:
-        """True for the name of one of the constant arrays."""
-        return symbol.startswith(f"{self.prefix}_constant_")
 
     @property
     def entry(self) -> str:
@@ -194,7 +196,14 @@ class _Printer:
         for name in ("Makefile", "CMakeLists.txt"):
             made[name] = render(name, names)
         symbols = {key: layer["name"] for key, layer in self.layers.items()}
-        return Sources(self.prefix, dict(sorted(made.items())), symbols, self.constants.nbytes)
+        shared = self._unshared_bytes() - self.constants.nbytes
+        texts = dict(sorted(made.items()))
+        return Sources(self.prefix, texts, symbols, self.constants.nbytes, self.constants.parts, shared)
+
+    def _unshared_bytes(self) -> int:
+        """Of all nodes' constants, each with its own."""
+        nodes = {step.node for step in walk(self.program.body)}
+        return sum(array.nbytes for n in nodes for array in self.calls[n].constants.values())
 
 
 def _key(step: Step) -> tuple[Any, ...]:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from codegen.commands import add_board, add_planner
+from codegen.commands import add_board, add_budget, add_planner, options_of
 from refsim import files
 from refsim.cli import FAILED, HOLDS, Command, console, print_json
 from refsim.commands import add_numerics, add_seed, load_model, natural, positive
+from refsim.errors import UsageError
+
+if TYPE_CHECKING:
+    from refsim.graph import Graph
+    from refsim.memsim.budget import Shortfall
+    from refsim.memsim.program import Program
+    from refsim.report import Report
 
 DEFAULT_MODEL = "zoo:ds-cnn"
+MODEL_SUFFIXES = (".tflite", ".onnx")
 
 
 def add_toolchain(parser: argparse.ArgumentParser) -> None:
@@ -43,57 +52,154 @@ def _configure_validate(parser: argparse.ArgumentParser) -> None:
     add_numerics(parser)
     add_toolchain(parser)
     add_planner(parser)
+    add_budget(parser)
     parser.add_argument("--csv", metavar="F.csv", help="write the layers there too")
+    parser.add_argument("--html", metavar="F.html", help="write all of it there as one page, with pictures")
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from emulator.validation import validate
+    from codegen.build import make_program
+    from codegen.fitting import shortfall
+    from emulator.inputs import inputs_for
+    from emulator.validation import validate_program
     from refsim import boards, report
     from refsim.int8ops import numerics
+    from refsim.memsim import budget
 
     board, rules = boards.find(arguments.board), numerics.find(arguments.numerics)
+    limits = budget.budget_of(board, arguments.sram, arguments.flash)
     with progress() as show:
-        found = validate(
-            load_model(arguments.model),
+        graph = load_model(arguments.model)
+        show("planning memory", 0, 1)
+        program = make_program(graph, rules, arguments.planner, arguments.optimize, arguments.transforms)
+        found = validate_program(
+            graph,
+            program,
+            budget.limited(board, limits),
+            inputs_for(graph, arguments.count, arguments.seed),
+            numerics=rules,
+            toolchain=arguments.toolchain,
+            progress=show,
+        )
+        needs = found.sram.total, found.flash.total
+        short = shortfall(limits, graph, program, *needs, model=arguments.model, numerics=rules)
+    if arguments.csv:
+        files.write(arguments.csv, report.as_csv(found).encode())
+    if arguments.html:
+        files.write(arguments.html, _page(found, graph, program, short, arguments))
+    if arguments.json:
+        told = budget.as_json(short) if short else None
+        print_json({**report.as_json(found), "budget": told, "model": arguments.model})
+    else:
+        report.print_report(found, console(), tuple(budget.sentences(short)) if short else ())
+    return HOLDS if found.holds else FAILED
+
+
+def _page(
+    found: Report, graph: Graph, program: Program, short: Shortfall | None, arguments: argparse.Namespace
+) -> bytes:
+    """The page of --html."""
+    from codegen.analysis import analyze
+    from codegen.html import html
+    from emulator.validation_page import validation_page
+    from refsim import boards
+    from refsim.int8ops import numerics
+    from refsim.memsim import budget
+
+    analysis = analyze(
+        graph,
+        boards.find(arguments.board),
+        numerics=numerics.find(arguments.numerics),
+        toolchain=arguments.toolchain,
+        sram=arguments.sram,
+        flash=arguments.flash,
+        program=program,
+    )
+    told = tuple(budget.sentences(short)) if short else ()
+    return html(validation_page(found, analysis, arguments.model, options_of(arguments), told))
+
+
+def _configure_profile(parser: argparse.ArgumentParser) -> None:
+    text = "a .tflite file or zoo:NAME, whose generated code is measured, or firmware: ELF, Intel HEX or raw binary"
+    parser.add_argument("subject", metavar="MODEL/IMAGE", help=text)
+    add_board(parser)
+    add_seed(parser)
+    add_numerics(parser)
+    add_toolchain(parser)
+    add_planner(parser)
+    firmware = parser.add_argument_group("for firmware, instead of the options above but --board")
+    firmware.add_argument("--entry", metavar="S", help="the function to measure: a symbol or an address; required")
+    firmware.add_argument("--base", metavar="A", help="where a raw binary lies (default: the board's flash)")
+    text = "stop the reset handler after so many (default 20000000)"
+    firmware.add_argument("--boot-instructions", type=natural, default=20_000_000, metavar="N", help=text)
+    text = "give up on the function after so many (default 2000000000)"
+    firmware.add_argument("--max-instructions", type=positive, default=2_000_000_000, metavar="N", help=text)
+
+
+def _profile(arguments: argparse.Namespace) -> int:
+    return (_profile_model if _is_model(arguments.subject) else _profile_firmware)(arguments)
+
+
+def _is_model(subject: str) -> bool:
+    """True for what the zoo has, for files called like models, and for others that begin as a .tflite file does.
+
+    Raises UsageError where there is no such file.
+    """
+    if subject.startswith("zoo:") or subject.lower().endswith(MODEL_SUFFIXES):
+        return True
+    if not Path(subject).exists():
+        raise UsageError(f"'{subject}' is not there: expected a .tflite file, zoo:NAME, or a firmware image")
+    try:
+        if not Path(subject).is_file():  # to open a pipe is to wait for it
+            return False
+        with Path(subject).open("rb") as file:
+            return file.read(8)[4:] == b"TFL3"
+    except OSError:
+        return False  # what is wrong with it, the reader of images says
+
+
+def _profile_model(arguments: argparse.Namespace) -> int:
+    from emulator import model_profiler
+    from refsim import boards
+    from refsim.int8ops import numerics
+
+    subject, foreign = arguments.subject, {"--entry": arguments.entry, "--base": arguments.base}
+    if given := [flag for flag, value in foreign.items() if value is not None]:
+        raise UsageError(f"{given[0]} is for firmware images: '{subject}' is a model, run as a whole; leave it out")
+    board, rules = boards.find(arguments.board), numerics.find(arguments.numerics)
+    with progress() as show:
+        found = model_profiler.profile_model(
+            load_model(subject),
             board,
             numerics=rules,
             toolchain=arguments.toolchain,
             planner=arguments.planner,
             optimize=arguments.optimize,
             transforms=arguments.transforms,
-            count=arguments.count,
             seed=arguments.seed,
             progress=show,
         )
-    if arguments.csv:
-        files.write(arguments.csv, report.as_csv(found).encode())
     if arguments.json:
-        print_json({**report.as_json(found), "model": arguments.model})
+        print_json({**model_profiler.as_json(found), "model": subject})
     else:
-        report.print_report(found, console())
-    return HOLDS if found.holds else FAILED
+        model_profiler.print_profile(found, console())
+    return HOLDS
 
 
-def _configure_profile(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="firmware: ELF, Intel HEX or raw binary")
-    add_board(parser)
-    parser.add_argument("--base", metavar="A", help="where a raw binary lies (default: the board's flash)")
-    parser.add_argument("--entry", required=True, metavar="S", help="the function to measure: a symbol or an address")
-    text = "stop the reset handler after so many (default 20000000)"
-    parser.add_argument("--boot-instructions", type=natural, default=20_000_000, metavar="N", help=text)
-    text = "give up on the function after so many (default 2000000000)"
-    parser.add_argument("--max-instructions", type=positive, default=2_000_000_000, metavar="N", help=text)
-
-
-def _profile(arguments: argparse.Namespace) -> int:
+def _profile_firmware(arguments: argparse.Namespace) -> int:
     from emulator import profiler
     from refsim import boards
 
+    if arguments.entry is None:
+        raise UsageError(
+            f"firmware image '{arguments.subject}' has no --entry: expected the function to measure, "
+            "a symbol or an address such as 0x08000100"
+        )
     board = boards.find(arguments.board)
     with progress() as show:
         show("running the firmware", 0, 1)
         found = profiler.profile_file(
-            arguments.image,
+            arguments.subject,
             board,
             entry=arguments.entry,
             base=arguments.base,
@@ -138,14 +244,21 @@ COMMANDS = (
         "reference against generated code on an emulated board: exact? how fast? does it fit?",
         _configure_validate,
         _validate,
-        ("refsim validate", "refsim validate model.tflite --board disco-f746ng --toolchain gcc --json"),
+        (
+            "refsim validate",
+            "refsim validate model.tflite --board disco-f746ng --toolchain gcc --json",
+            "refsim validate zoo:mcunet-vww0 --sram 64K --html report.html",
+        ),
     ),
     Command(
         "profile",
-        "where the cycles of a firmware's function go",
+        "where the cycles of a model, or of a firmware's function, go",
         _configure_profile,
         _profile,
-        ("refsim profile firmware.bin --board nucleo-l4r5zi --base 0x08000000 --entry 0x0800668c",),
+        (
+            "refsim profile zoo:mcunet-vww0 --board disco-f746ng --optimize sram",
+            "refsim profile firmware.bin --board nucleo-l4r5zi --base 0x08000000 --entry 0x0800668c",
+        ),
     ),
     Command("doctor", "compilers, versions and caches of this machine", _configure_doctor, _doctor),
 )

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from codegen import build, toolchain as toolchains
+from codegen.emit import Sources
+from codegen.flash import flash_parts
 from emulator import image as images
 from emulator.hooks import Counts
 from emulator.inputs import Inputs, inputs_for
@@ -74,6 +76,17 @@ class Target:
     addresses: Mapping[str, int] = field(repr=False)
 
 
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A Program's code, linked by `compiler` and ready to run; `board` has all the room that it needs."""
+
+    compiler: str
+    sources: Sources
+    image: images.Image
+    board: Board
+    target: Target
+
+
 def validate(
     graph: Graph,
     board: Board,
@@ -108,22 +121,28 @@ def validate_program(
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
     """The same for a Program that somebody made of `graph`, on given inputs; cycles are those of the first."""
-    compiler = toolchains.find(toolchain)
-    made = build.generate_sources(program, numerics, board)
-    roomy = _roomy(board)
-    progress(f"compiling {len(made.sources.symbols)} layers", 0, 1)
-    image = images.load(build.link(made, roomy, compiler))
-    target = prepare(program, made.sources.entry, made.sources.symbol, image, roomy)
-    runs = []
+    built = compiled(program, board, numerics, toolchain, progress)
+    target, runs = built.target, []
     for n, values in enumerate(inputs):
         progress("running on the emulated board", n, len(inputs))
         run = execute(target, values, interpreter.run(graph, values, numerics), n)
         runs.append(run if n == 0 else replace(run, counts=()))  # a megabyte each, and only the first is timed
     target.machine.check_instructions()
     progress("adding up cycles", len(inputs), len(inputs))
-    flash = flash_of(image, made.sources.is_constant)
-    sram = Sram(program.arena_bytes, max(run.stack for run in runs), _data_bytes(image, roomy))
-    return _report(graph, board, numerics, compiler.version, target, runs, sram, flash)
+    flash = flash_of(built.image, built.sources)
+    sram = Sram(program.arena_bytes, max(run.stack for run in runs), _data_bytes(built.image, built.board))
+    return _report(graph, board, numerics, built.compiler, target, runs, sram, flash)
+
+
+def compiled(program: Program, board: Board, numerics: Numerics, toolchain: str | None, progress: Progress) -> Built:
+    """Generate and link a Program's code, and load it. Raises InputError and ToolchainError."""
+    compiler = toolchains.find(toolchain)
+    made = build.generate_sources(program, numerics, board)
+    roomy = _roomy(board)
+    progress(f"compiling {len(made.sources.symbols)} layers", 0, 1)
+    image = images.load(build.link(made, roomy, compiler))
+    target = prepare(program, made.sources.entry, made.sources.symbol, image, roomy)
+    return Built(compiler.version, made.sources, image, roomy, target)
 
 
 def _roomy(board: Board) -> Board:
@@ -247,11 +266,10 @@ def _write_rows(target: Target, arena: int, view: View, value: Array) -> None:
         target.machine.write(arena + program.row_address(view, row), data[row * size : (row + 1) * size])
 
 
-def flash_of(image: images.Image, is_constant: Callable[[str], bool]) -> Flash:
+def flash_of(image: images.Image, sources: Sources) -> Flash:
     """Flash bytes by what they hold: the model's constants, and everything else that is loaded."""
-    total = sum(len(s.data) for s in image.segments)
-    weights = sum(s.size for s in image.symbols if s.kind == "object" and is_constant(s.name))
-    return Flash(total - weights, weights)
+    parts = flash_parts(image.symbols, [(s.address, len(s.data)) for s in image.segments], sources)
+    return Flash(parts.total - parts.constant_bytes, parts.constant_bytes, parts.by_name)
 
 
 def _report(
@@ -265,9 +283,9 @@ def _report(
     flash: Flash,
 ) -> Report:
     timing = Timing(board.core)
-    spent = tuple(_spent(timing, target, runs[0].counts))
+    spent = tuple(spent_by_turn(timing, target, runs[0].counts))
     wrong = [d for run in runs for d in run.differences]
-    layers = tuple(_layers(target, spent, wrong))
+    layers = tuple(layers_of(target, spent, wrong))
     return Report(
         model=graph.name,
         board=board.name,
@@ -312,7 +330,7 @@ class Spent:
     instructions: int
 
 
-def _spent(timing: Timing, target: Target, counts: Sequence[Counts]) -> Iterator[Spent]:
+def spent_by_turn(timing: Timing, target: Target, counts: Sequence[Counts]) -> Iterator[Spent]:
     """Per turn, from its entry to the next one's; the first has the way there too, so that all sum to the total.
 
     Units are summed before they become whole cycles: the turns' cycles differ from the total by nothing.
@@ -324,7 +342,7 @@ def _spent(timing: Timing, target: Target, counts: Sequence[Counts]) -> Iterator
         yield Spent(units // UNITS - before // UNITS, span.instructions)
 
 
-def _layers(target: Target, spent: Sequence[Spent], wrong: Sequence[Difference]) -> Iterator[Layer]:
+def layers_of(target: Target, spent: Sequence[Spent], wrong: Sequence[Difference]) -> Iterator[Layer]:
     """One row per node, its turns added up."""
     graph = target.program.graph
     for node in dict.fromkeys(turn.step.node for turn in target.turns):

@@ -22,6 +22,7 @@ from refsim.errors import UsageError
 from refsim.graph import DTYPES, Array, Call, Graph, Node, Quant, Shape, Tensor
 from refsim.int8ops import operators
 from refsim.int8ops.fixedpoint import ACTIVATIONS
+from refsim.int8ops.strided_slice import as_operands
 from refsim.int8ops.window import SAME, VALID
 from refsim.parameters import Given, parameters, seeded_values, seeded_weights
 from refsim.quantize import FIXED, SHARING
@@ -30,6 +31,7 @@ __all__ = ["Builder", "seeded_values", "seeded_weights"]
 
 Affine = Quant | tuple[float, int] | None  # None: float32, or what the operator keeps or prescribes
 Pair = int | tuple[int, int]  # both, or (height, width)
+Index = slice | int  # here, because Builder has a method of that name
 
 PADDINGS = {"same": SAME, "valid": VALID}
 ACTIVATION_CODES = {name: code for code, (name, _, _) in ACTIVATIONS.items()}
@@ -73,7 +75,20 @@ class Builder:
         name: str = "",
         dtype: str | None = None,
     ) -> Tensor:
-        """Any operator of int8ops, its inputs and options as TFLite has them (constant axes, perms... as inputs)."""
+        """Any operator of one output; inputs and options as TFLite has them (constant axes, perms... are inputs)."""
+        (y,) = self.apply_all(operator, inputs, options, quant, name, dtype)
+        return y
+
+    def apply_all(
+        self,
+        operator: str,
+        inputs: Sequence[Tensor | None],
+        options: Mapping[str, Any] | None = None,
+        quant: Affine = None,
+        name: str = "",
+        dtype: str | None = None,
+    ) -> tuple[Tensor, ...]:
+        """The same for any number of outputs, all of one type and quantisation."""
         label = self._label(operator, name)
         if operator not in operators():
             raise UsageError(f"operator '{operator}' is not known: expected one of {', '.join(operators())}")
@@ -82,16 +97,17 @@ class Builder:
         attributes = op.attributes(filled, inputs, ())
         operands = op.operands(indices)
         taken = tuple(None if i < 0 else self._tensors[i] for i in operands)
-        (shape,) = op.infer(taken, attributes)
-        x = inputs[0]
+        shapes, x = op.infer(taken, attributes), taken[0]
         assert x is not None
         kind = dtype or x.dtype
-        y = Tensor(label, shape, kind, _output_quant(operator, label, x, kind, quant))
-        if y.dtype != "float32":
-            op.check(Call(taken, (y,), attributes))
-        self._new(y)
-        self._nodes.append(Node(op, operands, (len(self._tensors) - 1,), attributes, label))
-        return y
+        affine = _output_quant(operator, label, x, kind, quant)
+        names = [label] if len(shapes) == 1 else [f"{label}:{n}" for n in range(len(shapes))]
+        ys = tuple(Tensor(each, shape, kind, affine) for each, shape in zip(names, shapes, strict=True))
+        if kind != "float32":
+            op.check(Call(taken, ys, attributes))
+        places = tuple(self._index(self._new(y), label) for y in ys)
+        self._nodes.append(Node(op, operands, places, attributes, label))
+        return ys
 
     def build(self, outputs: Tensor | Sequence[Tensor]) -> Graph:
         """The Graph, verified."""
@@ -206,6 +222,19 @@ class Builder:
 
     def concatenation(self, xs: Sequence[Tensor], axis: int = -1, name: str = "") -> Tensor:
         return self.apply("concatenation", xs, {"axis": axis}, name=name)
+
+    def slice(self, x: Tensor, begin: Sequence[int], size: Sequence[int], name: str = "") -> Tensor:
+        """SLICE; a size of -1 reaches to the end."""
+        return self.apply("slice", (x, self._integers(begin), self._integers(size)), name=name)
+
+    def split(self, x: Tensor, parts: int, axis: int = -1, name: str = "") -> tuple[Tensor, ...]:
+        """SPLIT into equal parts along one axis."""
+        return self.apply_all("split", (self._integers(axis), x), {"num_splits": parts}, name=name)
+
+    def strided_slice(self, x: Tensor, *index: Index, name: str = "") -> Tensor:
+        """STRIDED_SLICE, as NumPy's x[index]: slices, or integers that leave their axis out; missing axes are whole."""
+        operands, masks = as_operands(index, len(x.shape))
+        return self.apply("strided_slice", (x, *map(self._integers, operands)), masks, name=name)
 
     def softmax(self, x: Tensor, beta: float = 1.0, name: str = "") -> Tensor:
         return self.apply("softmax", (x,), {"beta": beta}, name=name)

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refsim.errors import UnsupportedError
-from refsim.graph import Array, Call, Graph
+from refsim.graph import Array, Call, Graph, Node
 from refsim.int8ops.fixedpoint import ACTIVATIONS
+from refsim.int8ops.numerics import TFLM
+from refsim.int8ops.slicing import Slicing
 
 Real = NDArray[np.float64]
 Operands = Sequence[Real | None]
@@ -32,17 +34,23 @@ def run_float(graph: Graph, inputs: Sequence[Array]) -> dict[int, NDArray[np.flo
     values = {i: t.data for i, t in enumerate(graph.tensors) if t.data is not None and t.dtype == "float32"}
     values.update(zip(graph.inputs, (np.asarray(x, np.float32) for x in inputs), strict=True))
     for node in graph.nodes:
-        function = FLOAT.get(node.operator.name)
-        if function is None:
-            raise UnsupportedError(
-                f"graph '{graph.name}', node '{node.name}': {node.operator.name} has no float form, "
-                f"expected one of {', '.join(FLOAT)}"
-            )
         operands = [np.asarray(values[i], np.float64) if i in values else None for i in node.inputs]
-        (output,) = node.outputs
         with np.errstate(over="ignore", invalid="ignore"):  # who asks for ranges looks for infinities
-            values[output] = function(graph.call(node), operands).astype(np.float32)
+            answers = (y.astype(np.float32) for y in _answers(graph, node, operands))
+            values.update(zip(node.outputs, answers, strict=True))
     return values
+
+
+def _answers(graph: Graph, node: Node, operands: Operands) -> tuple[Real, ...]:
+    if isinstance(node.operator, Slicing):  # moves values, whatever they are
+        return node.operator.reference(graph.call(node), operands, TFLM)
+    function = FLOAT.get(node.operator.name)
+    if function is None:
+        raise UnsupportedError(
+            f"graph '{graph.name}', node '{node.name}': {node.operator.name} has no float form, "
+            f"expected one of {', '.join(FLOAT)}"
+        )
+    return (function(graph.call(node), operands),)
 
 
 def _given(operands: Operands, index: int) -> Real:

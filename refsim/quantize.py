@@ -31,7 +31,19 @@ Range = tuple[float, float]
 Sample = tuple[Array, ...]
 
 # Operators that move or select values, so that their output keeps the scale and zero point of their inputs.
-SHARING = frozenset({"average_pool_2d", "max_pool_2d", "reshape", "transpose", "pad", "concatenation"})
+SHARING = frozenset(
+    {
+        "average_pool_2d",
+        "max_pool_2d",
+        "reshape",
+        "transpose",
+        "pad",
+        "concatenation",
+        "slice",
+        "split",
+        "strided_slice",
+    }
+)
 # Operators whose output quantisation TFLite prescribes.
 FIXED: Mapping[str, Quant] = {"softmax": Quant((1 / 256,), (-128,))}
 

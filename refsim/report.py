@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Literal
+
+from refsim.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 KIB = 1024
+FITS_ON = "fits on"
+LONGEST = 2000  # characters of a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,11 @@ class Sram:
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """Bytes of the linked code, and of constants."""
+    """Bytes of the linked code, and of constants; `detail` has parts that sum to both."""
 
     code: int
     weights: int
+    detail: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -165,14 +170,16 @@ def as_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def print_report(report: Report, console: Console) -> None:
-    """The table that people read."""
+def print_report(report: Report, console: Console, shortfall: Sequence[str] = ()) -> None:
+    """The table that people read; `shortfall` are sentences on what does not fit (`memsim.budget`)."""
     from rich.markup import escape
 
     console.print(_layers(report, console.width))
-    for label, text, good in _verdicts(report):
+    for label, text, good in verdicts(report, bool(shortfall)):
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: " "}[good]
         console.print(f"{mark} [bold]{label:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
+    for sentence in shortfall:
+        console.print(escape(printable(sentence, LONGEST)), highlight=False, soft_wrap=True)
 
 
 # Heading, alignment, and the terminal width from which on the column is shown.
@@ -194,7 +201,7 @@ def _layers(report: Report, width: int) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    title = f"{escape(report.model)} on {escape(report.board)} ({report.core})"
+    title = f"{escape(printable(report.model))} on {escape(printable(report.board))} ({report.core})"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     shown = [width >= least for _, _, least in _COLUMNS]
     for heading, justify, least in _COLUMNS:
@@ -224,13 +231,22 @@ def _cells(number: int, layer: Layer, cycles: int) -> tuple[str, ...]:
     )
 
 
+def verdicts(report: Report, explained: bool = False) -> list[tuple[str, str, bool | None]]:
+    """(label, text, whether it is good; None where nothing is judged), the texts printable.
+
+    Where a shortfall is `explained` in sentences these name the boards that fit.
+    """
+    told = (row for row in _verdicts(report) if not (explained and row[0] == FITS_ON))
+    return [(label, printable(text, LONGEST), good) for label, text, good in told]
+
+
 def _verdicts(report: Report) -> list[tuple[str, str, bool | None]]:
     return [
         ("bit-exact", _exactness(report), report.bit_exact),
         ("latency", _latency(report), None),
         ("SRAM", _sram(report), report.sram.total <= report.limits.sram),
         ("flash", _flash(report), report.flash.total <= report.limits.flash),
-        *([] if report.fits else [("fits on", ", ".join(report.limits.boards_that_fit) or "no known board", None)]),
+        *([] if report.fits else [(FITS_ON, ", ".join(report.limits.boards_that_fit) or "no known board", None)]),
         ("built by", report.toolchain, None),
     ]
 

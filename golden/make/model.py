@@ -31,6 +31,9 @@ OPERATORS: Mapping[str, tuple[str, int]] = {
     "QUANTIZE": ("QuantizeOptions", 2),
     "DEQUANTIZE": ("DequantizeOptions", 2),
     "CONCATENATION": ("ConcatenationOptions", 2),
+    "STRIDED_SLICE": ("StridedSliceOptions", 2),
+    "SLICE": ("SliceOptions", 2),
+    "SPLIT": ("SplitOptions", 2),
     "RELU": ("", 2),
     "RELU6": ("", 2),
 }
@@ -91,14 +94,19 @@ def plain(data: Sequence[int] | Array) -> Operand:
 
 
 def one_step(
-    name: str, operands: Sequence[Operand | None], y: Operand, options: Mapping[str, Any] | None = None
+    name: str,
+    operands: Sequence[Operand | None],
+    y: Operand | Sequence[Operand],
+    options: Mapping[str, Any] | None = None,
 ) -> Model:
-    """A model of one operator; operands without data become the model's inputs, None is an absent operand."""
+    """A model of one operator with the output y, or several; operands without data become the model's inputs, None is
+    an absent operand."""
+    ys = (y,) if isinstance(y, Operand) else tuple(y)
     present = [operand for operand in operands if operand is not None]
-    numbers = iter(range(len(present)))
-    step = Step(name, tuple(-1 if o is None else next(numbers) for o in operands), (len(present),), options or {})
+    numbers, outputs = iter(range(len(present))), tuple(range(len(present), len(present) + len(ys)))
+    step = Step(name, tuple(-1 if o is None else next(numbers) for o in operands), outputs, options or {})
     inputs = tuple(n for n, operand in enumerate(present) if operand.data is None)
-    return Model((*present, y), (step,), inputs, (len(present),))
+    return Model((*present, *ys), (step,), inputs, outputs)
 
 
 def parallel(name: str, pairs: Sequence[tuple[Operand, Operand]], options: Mapping[str, Any] | None = None) -> Model:

@@ -39,7 +39,7 @@ OPERATORS: Mapping[str, Callable[[], Iterator[Case]]] = {
         fully_connected: ("fully_connected",),
         elementwise: ("add", "mul", "quantize", "dequantize", "relu", "relu6"),
         pooling: ("average_pool_2d", "max_pool_2d", "mean"),
-        layout: ("pad", "reshape", "transpose", "concatenation"),
+        layout: ("pad", "reshape", "transpose", "concatenation", "slice", "split", "strided_slice"),
         softmax: ("softmax",),
     }.items()
     for name in names

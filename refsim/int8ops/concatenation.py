@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refsim.errors import ModelError, UnsupportedError
-from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, Tensor
-from refsim.int8ops.layout import four, places
+from refsim.graph import Array, Call, KernelCall, Operator, Rows, Shape, Slot, Tensor, Window
+from refsim.int8ops.layout import four, places, window
 from refsim.int8ops.numerics import Numerics
 from refsim.int8ops.operand import has_type, same_quantisation
 
@@ -122,6 +122,15 @@ class Concatenation(Operator):
 
     def is_view(self, call: Call) -> bool:
         return len(call.inputs) == 1
+
+    def inputs_within(self, call: Call) -> tuple[Window | None, ...]:
+        axis, at, found = call.attributes.axis, 0, []
+        for tensor in call.inputs:
+            assert tensor is not None
+            begin = tuple(at if i == axis else 0 for i in range(len(tensor.shape)))
+            found.append(window(tensor, call.y, begin, tensor.shape) if tensor.data is None else None)
+            at += tensor.shape[axis]
+        return tuple(found)
 
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         layout = pieces(call)

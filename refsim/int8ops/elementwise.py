@@ -116,6 +116,11 @@ class ElementwiseOperator(Operator):
         together = moves.row_inner == 1 and not moves.row_pixel and (whole.outer == 1 or moves.row_outer == whole.inner)
         return rows if together else (0, tensor.rows)
 
+    def overwrites(self, call: Call) -> tuple[int, ...]:
+        """Operands that nothing broadcasts: the kernels load an element, or two, before they store any."""
+        pairs = enumerate(call.inputs)
+        return tuple(i for i, t in pairs if t is not None and t.data is None and t.shape == call.y.shape)
+
 
 def operands(call: Call) -> tuple[Tensor, Tensor, bool]:
     """The operands with a constant one second, and whether they were swapped for it (both operators commute)."""

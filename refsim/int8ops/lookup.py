@@ -39,6 +39,9 @@ class Lookup(Operator):
     def input_rows(self, call: Call, index: int, rows: Rows) -> Rows:
         return rows
 
+    def overwrites(self, call: Call) -> tuple[int, ...]:
+        return (0,)
+
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         return table_call(call, self.transfer(call, np.arange(-128, 128), numerics))
 

@@ -62,6 +62,9 @@ class Quantize(Operator):
     def is_view(self, call: Call) -> bool:
         return call.x.dtype == call.y.dtype and call.x.quant == call.y.quant
 
+    def overwrites(self, call: Call) -> tuple[int, ...]:
+        return (0,) if call.x.itemsize == call.y.itemsize else ()
+
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         if call.x.dtype != "float32":
             every_byte = np.arange(-128, 128).astype(np.int8).view(DTYPES[call.x.dtype])

@@ -96,6 +96,10 @@ class Softmax(Operator):
     def input_rows(self, call: Call, index: int, rows: Rows) -> Rows:
         return rows
 
+    def overwrites(self, call: Call) -> tuple[int, ...]:
+        """The kernel finishes a run's maximum and sum before it writes, and then reads each element for itself only."""
+        return (0,)
+
     def lower(self, call: Call, numerics: Numerics) -> KernelCall:
         rule = scaling(call.attributes.beta, call.x.scale)
         depth = call.x.shape[-1]

@@ -10,7 +10,7 @@ from refsim.int8ops.numerics import Numerics
 from refsim.memsim.assemble import assemble
 from refsim.memsim.overlap import slack_of
 from refsim.memsim.plan import LiveRange, Plan, Planner
-from refsim.memsim.planners.hill_climb import hill_climb
+from refsim.memsim.planners import with_slack
 from refsim.memsim.planners.smallest import smallest
 from refsim.memsim.program import Body, Program, Step, walk
 
@@ -66,7 +66,7 @@ def lower(graph: Graph, numerics: Numerics) -> tuple[KernelCall, ...]:
 def planned(program: Program, planner: Planner = smallest) -> Program:
     """The same Program with offsets, verified."""
     ranges = live_ranges(program)
-    aware = next((p for p in (smallest, hill_climb) if p is planner), None)
+    aware = with_slack(planner)
     slack = slack_of(program, ranges) if aware else {}
     offsets = aware(ranges, slack) if aware else planner(ranges)
     placed = replace(program, plan=Plan(ranges, offsets, slack))

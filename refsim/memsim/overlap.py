@@ -7,8 +7,10 @@ that this step or a later one still reads.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from refsim.memsim.plan import LiveRange, Slack, meetings
 from refsim.memsim.program import Program, Step, View
@@ -26,7 +28,7 @@ def slack_of(program: Program, ranges: Sequence[LiveRange]) -> Slack:
     """(i, j) -> how much higher than j range i has to begin, for pairs that gain by it (`plan.Slack`)."""
     steps = list(program.steps())
     traffic = _traffic(program, steps)
-    shrinking = {i: _dead(traffic[i].needed, len(steps)) for i in range(len(ranges)) if len(traffic[i].needed) > 1}
+    shrinking = {i: _Dead.of(traffic[i].needed) for i in range(len(ranges)) if len(traffic[i].needed) > 1}
     found: dict[tuple[int, int], int] = {}
     for i, others in enumerate(meetings(ranges)):
         if i in shrinking:
@@ -68,17 +70,25 @@ def _end(program: Program, view: View, rows: int) -> int:
     return min(whole, view.offset + (rows - view.first_row) * view.row_stride)
 
 
-def _dead(needed: dict[int, int], steps: int) -> list[int]:
-    """By step: the first byte that this one or a later one reads; a number larger than any buffer when none does."""
-    first = [1 << 40] * (steps + 1)
-    low = 1 << 40
-    for at in range(steps, -1, -1):
-        low = min(low, needed.get(at, low))
-        first[at] = low
-    return first
+@dataclass(frozen=True, slots=True)
+class _Dead:
+    """Of one buffer, for the steps that read it: the first byte that this one or a later one reads."""
+
+    steps: tuple[int, ...]
+    first: tuple[int, ...]
+
+    @classmethod
+    def of(cls, needed: dict[int, int]) -> _Dead:
+        steps = sorted(needed)
+        return cls(tuple(steps), tuple(accumulate((needed[at] for at in reversed(steps)), min))[::-1])
+
+    def below(self, step: int) -> int:
+        """The first byte that this step or a later one reads; a number larger than any buffer when none does."""
+        place = bisect_left(self.steps, step)
+        return self.first[place] if place < len(self.first) else 1 << 40
 
 
-def _distance(program: Program, i: _Traffic, j: _Traffic, dead: list[int], number: int) -> int | None:
+def _distance(program: Program, i: _Traffic, j: _Traffic, dead: _Dead, number: int) -> int | None:
     """How much higher than j buffer i has to begin; None where j holds something before i is complete."""
     complete = max(i.written, default=-1)
     if any(view.buffer == number for view in program.inputs) or min(j.written, default=complete) <= complete:
@@ -86,8 +96,8 @@ def _distance(program: Program, i: _Traffic, j: _Traffic, dead: list[int], numbe
     return max(_reaches(j, dead), default=None)
 
 
-def _reaches(j: _Traffic, dead: list[int]) -> Iterator[int]:
+def _reaches(j: _Traffic, dead: _Dead) -> Iterator[int]:
     end = 0
     for at in sorted(j.written):
         end = max(end, j.written[at])
-        yield end - dead[at]
+        yield end - dead.below(at)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import Protocol
 
 from refsim.errors import PlanError
 
@@ -30,6 +31,12 @@ Planner = Callable[[Sequence[LiveRange]], tuple[int, ...]]
 # (i, j) -> d: although both live at once, j may lie lower than i and reach into it, while offset i - offset j >= d.
 Slack = Mapping[tuple[int, int], int]
 Meetings = Sequence[Sequence[int]]
+
+
+class SlackPlanner(Protocol):
+    """A Planner that can make use of slack."""
+
+    def __call__(self, ranges: Sequence[LiveRange], slack: Slack | None = None) -> tuple[int, ...]: ...
 
 
 def aligned(offset: int) -> int:
@@ -98,6 +105,24 @@ class Mirrored:
         return tuple(max(ends, default=0) - end for end in ends)
 
 
+def _shared(ranges: Sequence[LiveRange], slack: Slack) -> Iterator[tuple[int, int, int]]:
+    """(first step, last step, bytes): what ranges may have in common with those above them, pieces of time apart.
+
+    Whichever of (i, j) lies lower, its bytes up to the distance in `slack` are its own, and so are disjoint from
+    those of all others.
+    """
+    partners: dict[int, list[tuple[int, int, int]]] = {}
+    for (i, j), distance in slack.items():
+        together = max(ranges[i].first, ranges[j].first), min(ranges[i].last, ranges[j].last)
+        common = ranges[j].nbytes - max(distance, 0)
+        if common > 0 and together[0] <= together[1]:
+            partners.setdefault(j, []).append((*together, common))
+    for spans in partners.values():
+        cuts = sorted({step for first, last, _ in spans for step in (first, last + 1)})
+        for begin, end in pairwise(cuts):
+            yield begin, end - 1, max((common for first, last, common in spans if first <= begin <= last), default=0)
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """An offset in bytes for every live range."""
@@ -113,12 +138,15 @@ class Plan:
 
     @cached_property
     def lower_bound(self) -> int:
-        """The most bytes live at one step: no plan of these ranges can be smaller."""
+        """The most bytes live at one step, shared ones counted once: no plan of these ranges can be smaller."""
+        held = [(r.first, r.last, r.nbytes) for r in self.ranges]
+        shared = [(first, last, -nbytes) for first, last, nbytes in _shared(self.ranges, self.slack)]
         change: dict[int, int] = {}
-        for r in self.ranges:
-            change[r.first] = change.get(r.first, 0) + r.nbytes
-            change[r.last + 1] = change.get(r.last + 1, 0) - r.nbytes
-        return max(accumulate(change[step] for step in sorted(change)), default=0)
+        for first, last, nbytes in (*held, *shared):
+            change[first] = change.get(first, 0) + nbytes
+            change[last + 1] = change.get(last + 1, 0) - nbytes
+        most = max(accumulate(change[step] for step in sorted(change)), default=0)
+        return max([most, *(nbytes for _, _, nbytes in held)])
 
     @property
     def steps(self) -> range:
@@ -129,11 +157,17 @@ class Plan:
         for r, offset in zip(self.ranges, self.offsets, strict=True):
             if offset < 0 or offset % ALIGNMENT:
                 raise PlanError(f"'{r.name}' lies at {offset}: not a multiple of {ALIGNMENT}")
+        if (complaint := self.overlap()) is not None:
+            raise PlanError(complaint)
+
+    def overlap(self) -> str | None:
+        """The first two ranges that meet and overlap, in words; None where there are none."""
         for i, others in enumerate(meetings(self.ranges)):
             for j in others:
                 low, high = forbidden(i, j, self.offsets[j], self.ranges, self.slack)
                 if low < self.offsets[i] < high:
-                    raise PlanError(self._complaint(i, j))
+                    return self._complaint(i, j)
+        return None
 
     def _complaint(self, i: int, j: int) -> str:
         def where(k: int) -> str:

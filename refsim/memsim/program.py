@@ -22,6 +22,7 @@ import numpy as np
 
 from refsim.errors import PlanError
 from refsim.graph import Array, Graph, Rows, Tensor
+from refsim.memsim.lineage import bytes_in_root, lineage, root
 from refsim.memsim.plan import ALIGNMENT, Plan
 
 RING_LIMIT = 65536  # the kernels' remainder by multiplication is exact below
@@ -180,15 +181,16 @@ def _text(view: View) -> str:
 class Tracer:
     """Executes a Program on provenance instead of values: which byte of which tensor each arena byte holds.
 
-    Tensors that are views of each other (RESHAPE) count as one, named by the first.
+    Tensors that are pieces of each other count as one, named by their root (`memsim.lineage`).
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.parents = lineage(program.graph)
         self.owner = np.full(program.arena_bytes, -1, np.int32)
         self.index = np.zeros(program.arena_bytes, np.int64)
         self.needed = np.zeros(program.arena_bytes, np.bool_)  # by the step that runs
-        self.root = _roots(program.graph)
+        self.places: dict[int, Array] = {}  # of pieces: the bytes of their root
 
     def run(self) -> None:
         graph = self.program.graph
@@ -223,19 +225,23 @@ class Tracer:
         where = f"step '{node.name or node.operator.name}' rows {rows[0]}..{rows[1]}"
         self._match(step.reads, node.inputs, where)
         self._match(step.writes, node.outputs, where)
-        touched = [
-            self._read(view, node.operator.input_rows(call, i, rows), where)
+        read = {
+            i: self._read(view, node.operator.input_rows(call, i, rows), where)
             for i, view in enumerate(step.reads)
             if view is not None
-        ]
-        for addresses in touched:
+        }
+        written = [self._addresses(view, rows, where) for view in step.writes]
+        replaced = (i for i in node.operator.overwrites(call) if i in read and np.array_equal(read[i], written[0]))
+        kept = [addresses for i, addresses in read.items() if i not in set(replaced)]
+        for addresses in kept:
             self.needed[addresses] = True
         if step.scratch is not None:
-            touched.append(self._scratch(step.scratch, where))
-        for view in step.writes:
-            if self.needed[self._write(view, rows, where)].any():
+            kept.append(self._scratch(step.scratch, where))
+        for view, addresses in zip(step.writes, written, strict=True):
+            if self.needed[addresses].any():
                 raise PlanError(f"{where}: '{self._name(view)}' is written over bytes that the step still needs")
-        for addresses in touched:
+            self._write(view, rows, where)
+        for addresses in kept:
             self.needed[addresses] = False
 
     def _name(self, view: View) -> str:
@@ -278,8 +284,8 @@ class Tracer:
     def _read(self, view: View, rows: Rows, where: str) -> Array:
         addresses = self._addresses(view, rows, where)
         tensor = self.program.graph.tensors[view.tensor]
-        expected = np.arange(rows[0] * tensor.row_bytes, rows[1] * tensor.row_bytes).reshape(addresses.shape)
-        wrong = (self.owner[addresses] != self.root[view.tensor]) | (self.index[addresses] != expected)
+        holder, expected = self._label(view.tensor, rows)
+        wrong = (self.owner[addresses] != holder) | (self.index[addresses] != expected)
         if wrong.any():
             first = tuple(np.argwhere(wrong)[0])
             holder = self.owner[addresses][first]
@@ -291,17 +297,14 @@ class Tracer:
 
     def _write(self, view: View, rows: Rows, where: str) -> Array:
         addresses = self._addresses(view, rows, where)
-        tensor = self.program.graph.tensors[view.tensor]
-        self.owner[addresses] = self.root[view.tensor]
-        first = rows[0] * tensor.row_bytes
-        self.index[addresses] = np.arange(first, first + addresses.size).reshape(addresses.shape)
+        self.owner[addresses], self.index[addresses] = self._label(view.tensor, rows)
         return addresses
 
-
-def _roots(graph: Graph) -> Mapping[int, int]:
-    """Tensor -> the first tensor that has the same bytes."""
-    root = {i: i for i in range(len(graph.tensors))}
-    for node in graph.nodes:
-        if node.operator.is_view(graph.call(node)):
-            root[node.outputs[0]] = root[next(iter(graph.activations(node)))]
-    return root
+    def _label(self, tensor: int, rows: Rows) -> tuple[int, Array]:
+        """The root of a tensor, and which bytes of it these rows are."""
+        if tensor not in self.parents:
+            size = self.program.graph.tensors[tensor].row_bytes
+            return tensor, np.arange(rows[0] * size, rows[1] * size).reshape(rows[1] - rows[0], size)
+        if tensor not in self.places:
+            self.places[tensor] = bytes_in_root(self.program.graph, self.parents, tensor)
+        return root(self.parents, tensor), self.places[tensor][rows[0] : rows[1]]

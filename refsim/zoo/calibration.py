@@ -2,8 +2,9 @@
 
 Deep networks with seeded weights lose their input: what a layer adds to every value grows, what depends on the input
 shrinks. Trained ones are kept from that by batch normalisation (Ioffe and Szegedy, arXiv:1502.03167), so each
-convolution is normalised here and the factors are folded into its weights and bias, as converters do; its seeded bias
-becomes the normalisation's shift. Where a channel has few values, its mean and variance are blended with the layer's.
+convolution but a classifier is normalised here and the factors are folded into its weights and bias, as converters do;
+its seeded bias becomes the normalisation's shift. Where a channel has few values, its mean and variance are blended
+with the layer's.
 
 The same bytes on every host: `float_reference` computes exactly or elementwise, and moments are sums of whole numbers.
 """
@@ -23,12 +24,12 @@ from refsim.builder import seeded_values
 from refsim.float_reference import FLOAT
 from refsim.graph import Array, Call, Graph, Node, Tensor
 from refsim.int8ops.fixedpoint import ACTIVATIONS
+from refsim.memsim.training_memory import normalised
 from refsim.parameters import CHANNEL_AXIS
 from refsim.quantize import quantize_to
 
 Real = NDArray[np.float64]
 
-NORMALISED = frozenset({"conv2d", "depthwise_conv2d"})
 MOST_MACS, MOST_SAMPLES = 256_000_000, 8  # of a pass: small networks see more samples
 PRIOR = 32  # values of the layer that each channel's own are blended with
 _BITS = 20  # of values below the largest, when moments are added up
@@ -72,14 +73,14 @@ def _run(graph: Graph, sample: Array, samples: int) -> _Pass:
     for n, node in enumerate(graph.nodes):
         operands = [_real(done.values, constants, i) for i in node.inputs]
         call = _batched(graph.call(node), samples)
-        if node.operator.name in NORMALISED:
+        if normalised(graph, node):
             y, folded = _normalised(node, call, operands)
             done.constants.update(folded)
         else:
             y = FLOAT[node.operator.name](call, operands)
         (output,) = node.outputs
         done.values[output] = y.astype(np.float32)
-        done.ranges[output] = _range(done.values[output])
+        done.ranges[output] = _range(done.values[output], node.operator.name == "mean")
         for i in set(node.inputs) & set(done.values):
             if last[i] == n:
                 del done.values[i]
@@ -104,8 +105,9 @@ def _widened(tensor: Tensor, samples: int) -> Tensor:
     return tensor if tensor.data is not None else replace(tensor, shape=(samples, *tensor.shape[1:]))
 
 
-def _range(y: Array) -> tuple[float, float]:
-    places = math.prod(y.shape[:3]) if y.ndim == 4 else y.shape[0]
+def _range(y: Array, pooled: bool) -> tuple[float, float]:
+    """Lowest and highest value, widened; `pooled` values have no places but the samples, whatever their axes are."""
+    places = math.prod(y.shape[:3]) if y.ndim == 4 and not pooled else y.shape[0]
     margin = 1 + 3 / math.sqrt(places)
     return float(y.min()) * margin, float(y.max()) * margin
 

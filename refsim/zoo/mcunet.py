@@ -7,12 +7,13 @@ their layers only; here all weights are seeded int8.
 from __future__ import annotations
 
 from refsim.graph import Graph
-from refsim.zoo.blocks import Bottlenecks, bottlenecks, stages
+from refsim.zoo.blocks import CLASSES, Bottlenecks, bottlenecks, stages
 from refsim.zoo.calibration import calibrated
 
 
-def _net(resolution: int, stem: int, text: str, classes: int = 1000) -> Bottlenecks:
-    return Bottlenecks(resolution, stem, stages(text), classes=classes)
+def _net(resolution: int, stem: int, text: str, classes: int = CLASSES) -> Bottlenecks:
+    classifier = "conv2d" if classes == CLASSES else "fully_connected"
+    return Bottlenecks(resolution, stem, stages(text), classes=classes, classifier=classifier)
 
 
 NETS = {

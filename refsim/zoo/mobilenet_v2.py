@@ -1,7 +1,7 @@
 """MobileNetV2 (Sandler et al., arXiv:1801.04381) at any width.
 
 mobilenet-v2-wW keeps at least 1280 channels in its last 1x1, as the paper's does; mbv2-wW scales those too, as
-mit-han-lab/mcunet @9c164f8 does. Every width is rounded by `divisible`.
+mit-han-lab/mcunet @9c164f8 does, and ends as its files do. Every width is rounded by `divisible`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def float_graph(name: str, resolution: int | None = None) -> Graph:
     return bottlenecks(name, _scaled(float(width), family == "mbv2", RESOLUTIONS.get(name, 224)), resolution)
 
 
-def _scaled(width: float, scale_mix: bool, resolution: int) -> Bottlenecks:
+def _scaled(width: float, released: bool, resolution: int) -> Bottlenecks:
     channels = tuple(divisible(c * width) for c in CHANNELS)
-    mix = divisible(MIX * (width if scale_mix else max(width, 1.0)))
-    return Bottlenecks(resolution, divisible(STEM * width), widened(channels, BLOCKS), mix)
+    mix = divisible(MIX * (width if released else max(width, 1.0)))
+    classifier = "conv2d" if released else "fully_connected"
+    return Bottlenecks(resolution, divisible(STEM * width), widened(channels, BLOCKS), mix, classifier=classifier)

@@ -18,7 +18,6 @@ from refsim.builder import Builder
 from refsim.errors import UsageError
 from refsim.graph import Graph
 from refsim.importers.tflite import read_tflite
-from refsim.memsim.plan import LiveRange, Plan
 from refsim.memsim.planners import DEFAULT, PLANNERS
 from refsim.memsim.runtimes import RUNTIMES
 from refsim.zoo import find
@@ -132,6 +131,40 @@ class TestWithoutCompiler:
         answer(capsys, "zoo:ds-cnn", "--svg", str(tmp_path / "plan.svg"))
         assert (tmp_path / "plan.svg").read_text().startswith("<svg")
 
+    def test_plans_are_drawn_side_by_side_and_the_page_is_written(self, capsys, tmp_path) -> None:
+        svg, page = tmp_path / "both.svg", tmp_path / "page.html"
+        words = ("zoo:ds-cnn", "--versus", "tflm", "--versus", "sram", "--svg", str(svg), "--html", str(page))
+        status, found = answer(capsys, *words)
+        assert (status, found["versus"]["tflm"]) == (0, found["peak_sram"]["tflm"] + 1500)  # with .data and .bss
+        assert found["versus"]["refsim --optimize sram"] < found["peak_sram"]["refsim"]
+        for name in ("refsim --optimize latency", "tflm", "refsim --optimize sram"):
+            assert f"ds-cnn: {name}</text>" in svg.read_text()
+        assert page.read_text().startswith("<!DOCTYPE html>")
+
+    def test_a_budget_is_held_without_a_board(self, capsys) -> None:
+        status, found = answer(capsys, "zoo:ds-cnn", "--sram", "12K")
+        assert (status, found["fits"]["refsim"], found["budget"]["over_sram"]) == (1, False, 16_564 - 12 * 1024)
+        assert found["budget"]["helps"][0]["fits"]
+        assert "board" not in found
+        assert answer(capsys, "zoo:ds-cnn", "--sram", "16564")[1]["budget"] is None
+        status, found = answer(capsys, "zoo:ds-cnn", "--flash", "1K", "--runtime", "refsim")
+        assert (status, found["budget"]["over_sram"]) == (1, 0)
+        assert found["budget"]["over_flash"] > 20_000
+
+    def test_the_table_says_what_would_help(self, capsys) -> None:
+        assert cli.main(["analyze", "zoo:ds-cnn", "--sram", "12KiB"]) == 1
+        out = capsys.readouterr().out
+        assert "16,564 bytes are 4,276 too many for the budget of 12,288 bytes" in out
+        assert "what would help most: --optimize sram needs" in out
+        assert "alive at the peak, in layer" in out
+
+    def test_the_terminal_shows_a_map_and_which_boards_fit(self, vww0) -> None:
+        text = shown(codegen.analyze(vww0, runtimes=["refsim", "tflm"]))
+        assert "arena of" in text
+        assert "Which boards it fits" in text
+        assert all(b.name in text for b in boards.BOARDS.values() if not b.generic)
+        assert "Which boards" not in shown(codegen.analyze(vww0, BOARD, ["refsim", "tflm"]))
+
     @pytest.mark.parametrize("width", [40, 80, 140])
     def test_every_layer_is_one_line_at_any_width(self, vww0, width) -> None:
         found = codegen.analyze(vww0, BOARD, ["refsim", "tinyengine"])
@@ -171,12 +204,6 @@ def test_unknown_names_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> N
     for wrong in ({"toolchain": "icc"}, {"optimize": "x"}):
         with pytest.raises(UsageError, match="is not known: expected one of"):
             codegen.analyze(int8_graph(), **wrong)
-
-
-def test_bytes_that_two_ranges_share_count_once() -> None:
-    ranges = (LiveRange("a", 8, 0, 1), LiveRange("b", 8, 0, 0), LiveRange("c", 4, 1, 1), LiveRange("d", 4, 0, 0))
-    plan = Plan(ranges, (0, 4, 20, 4))
-    assert [analysis.occupied(plan, step) for step in (0, 1)] == [12, 12]
 
 
 @pytest.mark.toolchain

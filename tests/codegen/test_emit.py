@@ -162,10 +162,7 @@ def test_a_picture_of_the_plan_names_every_buffer(network: Graph) -> None:
     program = build.make_program(network)
     tree = ElementTree.fromstring(plan_svg(program.placed, 'a <title> & "quotes"'))
     titles = [e.text or "" for e in tree.iter("{http://www.w3.org/2000/svg}title")]
-    assert len(titles) == len(program.buffers)
-    assert all(any(t.startswith(b.name) for t in titles) for b in program.buffers)
-    plan = replace(program.placed)
-    assert plan_svg(plan, "x") == plan_svg(plan, "x")
+    assert all(any(t.startswith(f"{b.name}: ") for t in titles) for b in program.buffers)
 
 
 def test_a_step_with_too_little_scratch_is_refused(streamed: Program) -> None:

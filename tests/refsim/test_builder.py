@@ -86,6 +86,23 @@ def test_given_parameters_are_what_the_layer_computes_with() -> None:
     assert graph.tensors[2].quant == Quant((0.125, 0.25), (0, 0))
 
 
+@pytest.mark.parametrize("quant", [None, Q])
+def test_cuts_are_those_of_numpy(quant: tuple[float, int] | None) -> None:
+    b = Builder("g")
+    x = b.input((2, 6, 5, 4), quant)
+    parts = b.split(x, 3, axis=1)
+    cuts = [b.strided_slice(x, 1, slice(None, None, -2), slice(1, -1)), b.slice(x, (0, 2, 0, 1), (1, -1, 5, 2))]
+    graph = b.build([*parts, *cuts])
+    value = np.arange(240).reshape(x.shape).astype(np.float32 if quant is None else np.int8)
+    found = (run if quant else run_float)(graph, [value])
+    wanted = [*np.split(value, 3, axis=1), value[1, ::-2, 1:-1], value[:1, 2:, :, 1:3]]
+    for i, answer in zip(graph.outputs, wanted, strict=True):
+        np.testing.assert_array_equal(found[i], answer)
+    assert {graph.tensors[i].quant for i in graph.outputs} == {x.quant}
+    assert [t.name for t in parts] == ["split_0:0", "split_0:1", "split_0:2"]
+    assert graph.nodes[0].outputs == graph.outputs[:3]
+
+
 def test_bias_can_be_left_out() -> None:
     b = Builder("g")
     graph = b.build(b.fully_connected(b.conv2d(b.input((1, 2, 2, 1)), 3, bias=False), 2, bias=False))
@@ -171,6 +188,11 @@ REJECTED: list[tuple[tuple, Calls, str]] = [
     (INT8, lambda b, x: b.concatenation((x, b.input((1, 4, 4, 2), (0.1, 0)))), "expected equal quantisation"),
     (IMAGE, lambda b, x: b.add(x, b.input((1, 3, 4, 2))), "do not broadcast"),
     (IMAGE, lambda b, x: b.reshape(x, (5, -1)), "32 elements"),
+    (IMAGE, lambda b, x: b.split(x, 3), "into 3 along axis -1: expected equal parts"),
+    (IMAGE, lambda b, x: b.slice(x, (0, 0), (1, 1)), "expected two numbers an axis"),
+    (IMAGE, lambda b, x: b.slice(x, (0, 3, 0, 0), (1, 2, 4, 2)), "expected elements that it has"),
+    (IMAGE, lambda b, x: b.strided_slice(x, 0, 4), "element 4 by stride 1 of axis 1, which is left out; expected one"),
+    (IMAGE, lambda b, x: b.strided_slice(x, *(0,) * 5), "expected three numbers an axis"),
     (IMAGE, lambda b, x: b.add(x, Builder("other").input((1, 4, 4, 2))), "does not belong to this builder, 'g'"),
     (IMAGE, lambda b, x: b.apply("convolve", (x,)), "operator 'convolve' is not known: expected one of"),
     (IMAGE, lambda b, x: b.constant(np.array("text")), "'constant_1' is of type"),

@@ -64,11 +64,55 @@ def test_an_unknown_network(capsys: pytest.CaptureFixture[str]) -> None:
             ("run", "zoo:ds-cnn", "--seed", "1e3"),
             "argument --seed: '1e3' is not a whole number from 0 up; see 'refsim run --help'",
         ),
+        (
+            ("analyze", "zoo:ds-cnn", "--sram", "12X"),
+            "argument --sram: '12X' is not a size: expected bytes, such as 65536, 64K or 64KiB;"
+            " see 'refsim analyze --help'",
+        ),
+        (
+            ("validate", "--flash", "-1"),
+            "argument --flash: '-1' is not a size: expected bytes, such as 65536, 64K or 64KiB;"
+            " see 'refsim validate --help'",
+        ),
+        (
+            ("analyze", "zoo:ds-cnn", "--versus", "tvm"),
+            "--versus 'tvm' is not known: expected a runtime (tflm, cmsis-nn, x-cube-ai, tinyengine), an --optimize"
+            " (latency, balanced, sram) or --transforms (none, or some of order,inplace,overlap,patch,stream)",
+        ),
         (("generate", "zoo:ds-cnn"), "the following arguments are required: -o/--output; see 'refsim generate --help'"),
     ],
 )
 def test_bad_use_is_one_sentence(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str) -> None:
     assert refused(capsys, *words) == sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("zoo:ds-cnn", "--entry", "main"), "--entry is for firmware images: 'zoo:ds-cnn' is a model, run as a whole;"),
+        (("zoo:ds-cnn", "--base", "0"), "--base is for firmware images: 'zoo:ds-cnn' is a model, run as a whole;"),
+        (("zoo:dscnn",), "the zoo has no network 'dscnn': did you mean 'ds-cnn'?"),
+        (("none.tflite",), "there is no model file 'none.tflite'"),
+        (("none.elf",), "'none.elf' is not there: expected a .tflite file, zoo:NAME, or a firmware image"),
+        (("ds-cnn", "--entry", "main"), "'ds-cnn' is not there: expected a .tflite file, zoo:NAME, or a firmware"),
+        ((), "the following arguments are required: MODEL/IMAGE; see 'refsim profile --help'"),
+        (("zoo:ds-cnn", "--optimize", "x"), "--optimize 'x' is not known: expected one of"),
+        (("zoo:ds-cnn", "--toolchain", "icc"), "toolchain 'icc' is not known: expected one of zig, gcc"),
+    ],
+)
+def test_profile_is_told_what_it_cannot_take(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert refused(capsys, "profile", *words).startswith(sentence)
+
+
+def test_firmware_needs_an_entry(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "fw.bin"
+    path.write_bytes(b"\0" * 64)
+    assert refused(capsys, "profile", str(path)) == (
+        f"firmware image '{path}' has no --entry: expected the function to measure, a symbol or an address"
+        " such as 0x08000100"
+    )
 
 
 def test_an_unknown_verb_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +142,15 @@ def test_an_output_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tm
     assert text == f"'{tmp_path}' holds other files and no model.h: expected an empty or new folder; give another"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     assert place.read_text() == "precious"
+
+
+@pytest.mark.parametrize("flag", ["--svg", "--html"])
+def test_pictures_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: str) -> None:
+    text = refused(capsys, "analyze", "zoo:ds-cnn", "--runtime", "refsim", flag, f"{tmp_path}/none/x")
+    assert text.startswith(f"'{tmp_path}/none/x' cannot be written (")
+    text = refused(capsys, "analyze", "zoo:ds-cnn", "--runtime", "refsim", flag, str(tmp_path))
+    assert text.startswith(f"'{tmp_path}' is not a regular file: ")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nonsense", b"\x93NUMPY", b"text"])

@@ -78,6 +78,54 @@ def test_generate_says_what_it_wrote(capsys: pytest.CaptureFixture[str], tmp_pat
     assert answer(capsys, "generate", "zoo:ds-cnn", "--board", "generic-m0plus", "-o", str(folder))[1] == found
 
 
+def test_profile_of_a_network_says_where_its_cycles_go(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("zoo:ds-cnn", "--board", "disco-f746ng", "--optimize", "balanced", "--seed", "2")
+    status, found = answer(capsys, "profile", *words)
+    assert (status, found["model"], found["board"], found["core"]) == (0, "zoo:ds-cnn", "disco-f746ng", "cortex-m7")
+    assert found["cycles"] == sum(layer["cycles"] for layer in found["layers"]) == sum(found["by_cause"].values())
+    assert found["cycles"] == sum(function["cycles"] for function in found["functions"])
+    assert answer(capsys, "validate", *words, "--count", "1")[1]["cycles"] == found["cycles"]
+
+
+def test_profile_of_a_model_file_by_its_name_or_by_its_content(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, shared_models: Path
+) -> None:
+    model, renamed = shared_models / "mlperf_ad.tflite", tmp_path / "weights.bin"
+    renamed.write_bytes(model.read_bytes())
+    named, nameless = (answer(capsys, "profile", str(path))[1] for path in (model, renamed))
+    assert (named["model"], nameless["model"]) == (str(model), str(renamed))
+    assert named["cycles"] == nameless["cycles"]
+    assert [layer["op"] for layer in named["layers"]] == ["fully_connected"] * 10
+
+
+FIRMWARE = b"""#include "model.h"
+void start(void);
+void start(void) { ds_cnn_run(ds_cnn_arena); }
+"""
+
+
+def test_profile_of_firmware_that_holds_a_network_counts_as_that_of_the_network(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Another image, machine and arena, on an input of zeros: cycles depend on values and places by little."""
+    from codegen import build, toolchain
+    from refsim import boards
+    from refsim.int8ops.numerics import TFLM
+    from refsim.zoo import find
+
+    board = boards.find("nucleo-l4r5zi")
+    made = build.generate_sources(build.make_program(find("ds-cnn")), TFLM, board)
+    files, script = {**made.sources.files, "main.c": FIRMWARE}, toolchain.linker_script(board, "start")
+    (tmp_path / "network.elf").write_bytes(toolchain.find().build(files, board.core.name, script).read_bytes())
+    words = (str(tmp_path / "network.elf"), "--board", board.name, "--entry", "start", "--boot-instructions", "0")
+    model, firmware = answer(capsys, "profile", "zoo:ds-cnn")[1], answer(capsys, "profile", *words)[1]
+    spent = [{f["name"]: f["cycles"] for f in found["functions"]} for found in (model, firmware)]
+    assert spent[1].keys() == {*spent[0], "start"}
+    assert firmware["cycles"] == pytest.approx(model["cycles"], rel=0.01)
+    for name, cycles in spent[0].items():
+        assert spent[1][name] == pytest.approx(cycles, rel=0.1), name
+
+
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     command = f"{sys.executable} -m refsim boards | head -n 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

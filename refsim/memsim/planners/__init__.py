@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from refsim.memsim.plan import Planner
+from refsim.memsim.plan import Planner, SlackPlanner
 from refsim.memsim.planners.first_fit import first_fit
 from refsim.memsim.planners.greedy_by_size import greedy_by_size
 from refsim.memsim.planners.hill_climb import hill_climb
@@ -23,3 +23,9 @@ PLANNERS: Mapping[str, Planner] = {
     "optimal": optimal,
 }
 DEFAULT = "smallest"
+WITH_SLACK: tuple[SlackPlanner, ...] = (smallest, hill_climb, optimal)
+
+
+def with_slack(planner: Planner) -> SlackPlanner | None:
+    """The planner, where it can make use of slack; the others leave it unused."""
+    return next((aware for aware in WITH_SLACK if aware is planner), None)

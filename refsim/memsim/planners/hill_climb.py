@@ -1,77 +1,26 @@
-"""Local search: exchange two ranges in the order of placing, one of them under the peak; keep what is not worse.
-
-The idea is that of ethos-u-vela's hill climb allocator; start, moves and limits are our own.
-"""
+"""The best of the heuristics, and a long local search from there (`exchange`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from random import Random
 
-from refsim.memsim.plan import LiveRange, Meetings, Mirrored, Plan, Slack, aligned, meetings, place
-from refsim.memsim.planners.first_fit import first_fit
-from refsim.memsim.planners.greedy_by_size import greedy_by_size
+from refsim.memsim.plan import LiveRange, Mirrored, Plan, Slack, aligned
+from refsim.memsim.planners.exchange import improved
 from refsim.memsim.planners.smallest import smallest
-from refsim.memsim.planners.tflm_greedy import tflm_greedy
 
 MOST_TRIES = 2000
 MOST_PLACINGS = 150_000  # tries times ranges; about a second
-STARTS = (greedy_by_size, first_fit, tflm_greedy)
-SEED = 1
 
 
 def hill_climb(ranges: Sequence[LiveRange], slack: Slack | None = None) -> tuple[int, ...]:
-    """Offsets in bytes; never a larger arena than any of STARTS, the same for the same ranges."""
+    """Offsets in bytes; never a larger arena than `smallest`, the same for the same ranges."""
+    most = min(MOST_TRIES, MOST_PLACINGS // max(len(ranges), 1))
     if slack:
         mirrored = Mirrored.of(ranges, slack)
         start = mirrored.back(smallest(mirrored.ranges, slack))
-        return mirrored.back(_climb(mirrored.ranges, start, 0, mirrored.slack))
+        target = Plan(mirrored.ranges, start, mirrored.slack).lower_bound
+        return mirrored.back(improved(mirrored.ranges, start, target, most, mirrored.slack))
     ranges = tuple(replace(r, nbytes=aligned(r.nbytes)) for r in ranges)
-    best = min((planner(ranges) for planner in STARTS), key=lambda offsets: Plan(ranges, offsets).nbytes)
-    return _climb(ranges, best, Plan(ranges, best).lower_bound, {})
-
-
-def _climb(ranges: Sequence[LiveRange], best: tuple[int, ...], target: int, slack: Slack) -> tuple[int, ...]:
-    peak = _peak(ranges, best)
-    if peak <= target or len(ranges) < 2:
-        return best
-    random, meets, current, order = Random(SEED), meetings(ranges), best, _order(ranges, best)
-    for _ in range(min(MOST_TRIES, MOST_PLACINGS // len(ranges))):
-        changed = _exchanged(order, random.choice(_under_the_peak(ranges, current, meets)), random)
-        offsets = place(ranges, changed, meets, slack)
-        found = _peak(ranges, offsets)
-        if found <= peak:
-            peak, order, current = found, changed, offsets
-        if peak <= target:
-            break
-    return current
-
-
-def _peak(ranges: Sequence[LiveRange], offsets: Sequence[int]) -> int:
-    return max(o + r.nbytes for o, r in zip(offsets, ranges, strict=True)) if ranges else 0
-
-
-def _order(ranges: Sequence[LiveRange], offsets: Sequence[int]) -> list[int]:
-    """An order that gives these offsets or lower ones: from the bottom up."""
-    return sorted(range(len(ranges)), key=lambda i: (offsets[i], -ranges[i].nbytes))
-
-
-def _under_the_peak(ranges: Sequence[LiveRange], offsets: Sequence[int], meets: Meetings) -> list[int]:
-    """The ranges that end highest, and all that lie under them."""
-    peak = _peak(ranges, offsets)
-    found = [i for i, r in enumerate(ranges) if offsets[i] + r.nbytes == peak]
-    seen = set(found)
-    for i in found:  # grows while it is walked
-        below = [j for j in meets[i] if offsets[j] < offsets[i] and j not in seen]
-        seen.update(below)
-        found.extend(below)
-    return found
-
-
-def _exchanged(order: Sequence[int], i: int, random: Random) -> list[int]:
-    """The order with range `i` and a random other one in each other's places."""
-    changed = list(order)
-    a, b = changed.index(i), random.randrange(len(order))
-    changed[a], changed[b] = changed[b], changed[a]
-    return changed
+    start = smallest(ranges)
+    return improved(ranges, start, Plan(ranges, start).lower_bound, most)

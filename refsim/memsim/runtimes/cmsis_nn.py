@@ -2,7 +2,8 @@
 
 Sources: tensorflow/tflite-micro @90b983c2, micro/kernels/cmsis_nn/*; ARM-software/CMSIS-NN @99f736a6,
 Source/*/arm_*_get_buffer_sizes_s8.c, the branches of cores with the DSP extension and no MVE, built with GCC.
-The CMSIS-NN column of Table 3 of arXiv:2403.19076 is taken to be this: an inference from its numbers.
+The CMSIS-NN column of Table 3 of arXiv:2403.19076 is taken to be this: an inference from its numbers. Flash is as
+tflm.py has it, with a constant of its own for the code: ten rows within 0.23 %, 0.26 % when a row is left out.
 
 Known misses: int16 activations, whose buffers are not counted; armclang, which adds 4 bytes per input channel to
 1x1 convolutions; Helium cores.
@@ -15,10 +16,11 @@ from dataclasses import replace
 
 from refsim.graph import Call, Graph
 from refsim.memsim.runtimes.footprint import Footprint, rounded_up
-from refsim.memsim.runtimes.tflm import CODE_CMSIS_NN, footprint, scratch as reference_scratch
+from refsim.memsim.runtimes.tflm import footprint, scratch as reference_scratch
 from refsim.memsim.runtimes.tflm_structs import CMSIS_NN_USER, CORTEX_M, KERNELS, Kernel, Target
 
 NAME = "cmsis-nn"
+CODE = 117_847  # 115.1 KiB, by flash_fit
 CMSIS_NN_KERNELS: Mapping[str, Kernel] = {
     name: replace(kernel, user=CMSIS_NN_USER.get(name, kernel.user)) for name, kernel in KERNELS.items()
 }
@@ -26,7 +28,7 @@ CMSIS_NN_KERNELS: Mapping[str, Kernel] = {
 
 def cmsis_nn(graph: Graph, target: Target = CORTEX_M) -> Footprint:
     """What TFLM with CMSIS-NN takes; `sram` is `arena_used_bytes()`."""
-    return footprint(NAME, graph, target, CMSIS_NN_KERNELS, scratch, CODE_CMSIS_NN)
+    return footprint(NAME, graph, target, CMSIS_NN_KERNELS, scratch, CODE)
 
 
 def scratch(operator: str, call: Call) -> tuple[int, ...]:

@@ -68,10 +68,11 @@ class Layer:
         """Weights widened to int16, of convolutions larger than 1x1."""
         return 2 * self.weights if self.kind == "conv" and self.kernel > 1 else 0
 
-    @property
-    def flash(self) -> int:
-        """Weights, and a bias and a float scale of four bytes for each output channel."""
-        return self.weights + 8 * self.y[2] if self.weights else 0
+
+def model_parts(chain: Sequence[Layer]) -> Mapping[str, int]:
+    """Bytes of the weights, and of a bias and a float scale for each output channel."""
+    channels = sum(layer.y[2] for layer in chain if layer.weights)
+    return {"weights": sum(layer.weights for layer in chain), "biases": 4 * channels, "scales": 4 * channels}
 
 
 def _bytes(size: Size) -> int:

@@ -64,6 +64,7 @@ class Case:
     cuts: seed of a random partition of the interval into steps; None runs it in one.
     ring: views of inputs and outputs are rings with this many rows more than the largest step needs.
     row_stride_extra: bytes between rows.
+    in_place: the output takes the very bytes of this input.
     """
 
     operator: Operator
@@ -74,6 +75,7 @@ class Case:
     cuts: int | None = None
     ring: int | None = None
     row_stride_extra: int = 0
+    in_place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,22 @@ def lay_out(case: Case, arena: Arena) -> Layout:
     kernel, steps = case.operator.lower(case.call, case.numerics), partition(case)
     pick = random.Random(case.cuts or 0)
     inputs: list[Place | None] = []
+    shared = None if case.in_place is None else case.call.inputs[case.in_place]
     for index, (name, tensor) in enumerate(zip(kernel.views, case.call.inputs, strict=True)):
         if name is None or tensor is None:
             inputs.append(None)
             continue
+        twin = next((p for p in inputs if p is not None and p.tensor is tensor is shared), None)
+        if twin is not None:
+            inputs.append(twin)
+            continue
         needs = [case.operator.input_rows(case.call, index, step) for step in steps]
         inputs.append(place(case, arena, tensor, needs, pick.randrange(4)))
     outputs = tuple(place(case, arena, tensor, steps, pick.randrange(4)) for tensor in case.call.outputs)
+    if case.in_place is not None:
+        taken = inputs[case.in_place]
+        assert taken is not None
+        outputs = (replace(taken, tensor=case.call.y),)
     return Layout(case, kernel, steps, tuple(inputs), outputs, arena.block(kernel.scratch, 4, 1))
 
 
@@ -242,14 +253,14 @@ def collect(memory: Array, where: Place, into: Array, rows: Rows) -> None:
 
 
 def execute(layout: Layout, memory: Array, ask: Callable[[int, int], None]) -> tuple[Array, ...]:
-    """Feed the inputs step by step, so that rings are only ever given what a step may read."""
+    """Feed the inputs step by step, so that rings are only ever given what a step may read; whole inputs once."""
     case = layout.case
+    whole = case.rows is None and case.ring is None
     memory[:] = PATTERN
     lines = [np.zeros((p.tensor.rows, p.tensor.row_bytes), np.uint8) for p in layout.outputs]
     for step in layout.steps:
         for index, (where, value) in enumerate(zip(layout.inputs, case.values, strict=True)):
-            if where is not None and value is not None:
-                whole = case.rows is None and case.ring is None
+            if where is not None and value is not None and not (whole and step != layout.steps[0]):
                 fill(memory, where, value, (0, where.tensor.rows) if whole else needed(case, index, step))
         ask(*step)
         for where, into in zip(layout.outputs, lines, strict=True):
@@ -351,11 +362,14 @@ def run_kernel(tmp_path: Path) -> Callable[..., tuple[Array, ...]]:
 def check_kernels(tmp_path: Path) -> Callable[..., None]:
     """check_kernels(cases): each, in several layouts, portable and DSP, equals the operator's reference.
 
-    A case is (operator, call, values) or (operator, call, values, numerics).
+    A case is (operator, call, values) or (operator, call, values, numerics). in_place: each once for every input that
+    the output may overwrite, in its bytes.
     """
 
-    def check(cases: Sequence[Sequence[Any]], seed: int = 0) -> None:
+    def check(cases: Sequence[Sequence[Any]], seed: int = 0, in_place: bool = False) -> None:
         plain = [Case(*case) for case in cases]
+        if in_place:
+            plain = [replace(c, in_place=i) for c in plain for i in c.operator.overwrites(c.call)]
         wanted = [c.operator.reference(c.call, c.values, c.numerics) for c in plain]
         for dsp in (False, True):
             varied = [vary(case, random.Random(f"{seed} {dsp} {i}")) for i, case in enumerate(plain)]
@@ -388,5 +402,6 @@ def compare(case: Case, outputs: Sequence[Array], references: Sequence[Array], d
             found.reshape(rows)[begin:end],
             wanted.reshape(rows)[begin:end],
             err_msg=f"{case.operator.name} {case.call.attributes} dsp={dsp} rows={case.rows} cuts={case.cuts} "
-            f"ring={case.ring} extra={case.row_stride_extra} inputs={[str(t) for t in case.call.inputs]}",
+            f"ring={case.ring} extra={case.row_stride_extra} in_place={case.in_place} "
+            f"inputs={[str(t) for t in case.call.inputs]}",
         )

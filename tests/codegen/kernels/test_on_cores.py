@@ -46,6 +46,8 @@ def cases(harness: ModuleType) -> Iterator[Any]:
             values = [None if i < 0 else given.get(i, graph.tensors[i].data) for i in node.inputs]
             for numerics in NUMERICS.values():
                 yield harness.Case(node.operator, call, values, numerics, cuts=number)
+            for i in node.operator.overwrites(call):
+                yield harness.Case(node.operator, call, values, cuts=number, in_place=i)
 
 
 @cache

@@ -122,6 +122,37 @@ def test_several_inputs_and_outputs_keep_their_order() -> None:
     assert [node.inputs for node in graph.nodes] == [(1, 0), (2, 0)]
 
 
+SPLIT = M(
+    tensors=(
+        T("axis", (), "INT32", (), (), data=np.array(-1, np.int32)),
+        *(T(name, shape) for name, shape in (("x", (1, 6)), ("a", (1, 2)), ("b", (1, 2)), ("c", (1, 2)))),
+    ),
+    layers=(L("SPLIT", (0, 1), (2, 3, 4), ((Slot(0, "int32"), 3),)),),
+    inputs=(1,),
+    outputs=(4, 2),
+)
+
+
+def test_a_layer_may_have_several_outputs() -> None:
+    graph = read_tflite(bytes(SPLIT), "split")
+    (node,) = graph.nodes
+    assert (node.inputs, node.outputs, graph.outputs) == ((1,), (2, 3, 4), (4, 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"outputs": (2, 4)}, r"writes \(1, 2\) and \(1, 2\), and its inputs give \(1, 2\) and \(1, 2\) and \(1, 2\)"),
+        ({"options": ()}, "into 0 along axis -1: expected equal parts"),
+        ({"inputs": (0,)}, "contradict each other"),
+        ({"inputs": (1, 0)}, "computed at run time"),
+    ],
+)
+def test_outputs_that_do_not_fit_the_split_are_refused(changes: Any, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        read_tflite(bytes(SPLIT.layer(0, **changes)), "split")
+
+
 def test_open_batch_with_a_concrete_shape_is_that_shape() -> None:
     graph = read_tflite(bytes(TINY.tensor(0, more={"shape_signature": (-1, 4, 4, 2)})), "tiny")
     assert graph.tensors[0].shape == (1, 4, 4, 2)

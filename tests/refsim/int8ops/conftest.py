@@ -167,13 +167,15 @@ def _version(operator: Operator, inputs: Sequence[Tensor | None]) -> int:
 
 
 def run_tflm(model: bytes, values: Values) -> list[np.ndarray]:
+    import tflite
     from tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_bytes(model, arena_size=4 << 20)
     for i, value in enumerate(values):
         interpreter.set_input(value, i)
     interpreter.invoke()
-    return [np.array(interpreter.get_output(0))]
+    outputs = tflite.Model.GetRootAs(model, 0).Subgraphs(0).OutputsLength()
+    return [np.array(interpreter.get_output(i)) for i in range(outputs)]
 
 
 def run_litert(model: bytes, values: Values) -> list[np.ndarray]:

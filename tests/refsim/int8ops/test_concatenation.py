@@ -43,6 +43,39 @@ def test_the_rows_named_are_those_read(call, data):
         assert set(y[begin:end].ravel()) - {-1} == set(range(low, high))
 
 
+@given(concat_calls())
+def test_inputs_lie_where_their_windows_say(call):
+    numbers = [np.full(t.shape, i, np.int8) for i, t in enumerate(call.inputs)]
+    y = OPERATOR.reference(call, numbers, TFLM)[0].reshape(call.y.rows, call.y.row_bytes)
+    for i, (tensor, window) in enumerate(zip(call.inputs, OPERATOR.inputs_within(call), strict=True)):
+        if window is not None:
+            rows = y[window.first_row : window.first_row + tensor.rows]
+            assert (rows[:, window.first_byte : window.first_byte + tensor.row_bytes] == i).all()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "axis", "places"),
+    [
+        ([(1, 2, 4, 3), (1, 3, 4, 3)], 1, [(0, 0), (2, 0)]),
+        ([(2, 3, 1, 4), (2, 3, 2, 4)], 2, [(0, 0), (0, 4)]),
+        ([(2, 3, 1, 4), (2, 3, 1, 2)], 3, [(0, 0), (0, 4)]),
+        ([(2, 3, 2, 4), (2, 3, 2, 2)], 3, [None, None]),
+        ([(2, 2, 2, 4), (2, 3, 2, 4)], 1, [None, None]),
+        ([(5, 3), (5, 4)], 1, [(0, 0), (0, 3)]),
+    ],
+)
+def test_windows_of_ordinary_concatenations(shapes, axis, places):
+    found = OPERATOR.inputs_within(concat_call(shapes, axis))
+    assert [w and (w.first_row, w.first_byte) for w in found] == places
+
+
+def test_a_constant_has_no_window():
+    call = concat_call([(1, 2), (1, 3)], 1)
+    constant = replace(call.x, data=np.zeros((1, 2), np.int8))
+    found = OPERATOR.inputs_within(replace(call, inputs=(constant, call.inputs[1])))
+    assert found[0] is None and found[1] is not None
+
+
 def test_a_negative_axis_counts_from_the_back():
     inputs = [tensor("x", (2, 3))]
     assert OPERATOR.attributes({"axis": -1, "activation": 0}, inputs, ()) == Attributes(1)

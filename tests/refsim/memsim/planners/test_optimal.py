@@ -6,10 +6,12 @@ from itertools import accumulate, permutations
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from refsim.errors import UsageError
-from refsim.memsim.plan import LiveRange, Plan, place
+from refsim.memsim.plan import LiveRange, Plan, Slack, place
 from refsim.memsim.planners.linear import linear
+from tests.refsim.memsim.planners.random_problems import problems
 
 MODULE = importlib.import_module("refsim.memsim.planners.optimal")  # the package's attribute is the function
 needs_scipy = pytest.mark.skipif(importlib.util.find_spec("scipy") is None, reason="pip install 'refsim[optimal]'")
@@ -26,11 +28,15 @@ ABOVE_ITS_BOUND = tuple(
 )
 
 
-@pytest.fixture
-def weak_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def weaken(monkeypatch: pytest.MonkeyPatch) -> None:
     """The heuristics share nothing, so that whatever is saved is the solver's work."""
     monkeypatch.setattr(MODULE, "smallest", lambda ranges, slack: linear(ranges))
-    monkeypatch.setattr(MODULE, "hill_climb", linear)
+    monkeypatch.setattr(MODULE, "hill_climb", lambda ranges, slack: linear(ranges))
+
+
+@pytest.fixture
+def weak_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    weaken(monkeypatch)
 
 
 @needs_scipy
@@ -72,6 +78,46 @@ def test_a_proof_above_the_bytes_live_at_once_holds() -> None:
     assert (found.nbytes, found.lower_bound, found.gap, found.proven) == (28, 28, 0.0, True)
     assert fits(ABOVE_ITS_BOUND, 7)
     assert not fits(ABOVE_ITS_BOUND, 6)
+
+
+def arrangeable(live: tuple[LiveRange, ...], slack: Slack, words: int) -> bool:
+    """Whether the ranges fit so many words of 4 bytes: tries every offset of every range against the rule itself."""
+
+    def allowed(i: int, j: int, at: list[int]) -> bool:
+        above, below = at[i] - at[j], at[j] - at[i]
+        reaches = above >= slack.get((i, j), 1 << 20) or below >= slack.get((j, i), 1 << 20)
+        return not live[i].meets(live[j]) or reaches or above >= live[j].nbytes or below >= live[i].nbytes
+
+    def put(at: list[int]) -> bool:
+        n = len(at)
+        if n == len(live):
+            return True
+        tries = ([*at, offset] for offset in range(0, 4 * words - live[n].nbytes + 1, 4))
+        return any(all(allowed(n, j, more) for j in range(n)) and put(more) for more in tries)
+
+    return put([])
+
+
+@needs_scipy
+@pytest.mark.parametrize("start", ["heuristics", "nothing shared"])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(problem=problems(most=4, largest=14))
+def test_with_slack_too_the_certificate_is_right(start, problem, monkeypatch) -> None:
+    live, slack = problem
+    with monkeypatch.context() as patched:
+        if start == "nothing shared":
+            weaken(patched)
+        found = MODULE.solve(live, 30, slack)
+    Plan(live, found.offsets, slack).verify()
+    assert found.proven
+    assert arrangeable(live, slack, found.nbytes // 4)
+    assert not live or not arrangeable(live, slack, found.nbytes // 4 - 1)
+
+
+def test_offsets_that_are_known_are_not_made_worse(weak_start) -> None:
+    known = (0, 0)
+    live = (LiveRange("a", 8, 0, 0), LiveRange("b", 4, 1, 2))
+    assert MODULE.solve(live, known=known).offsets == known
 
 
 @needs_scipy

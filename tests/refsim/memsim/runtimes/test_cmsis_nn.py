@@ -12,6 +12,7 @@ from refsim.importers.tflite import read_tflite
 from refsim.memsim.runtimes.cmsis_nn import cmsis_nn
 from refsim.memsim.runtimes.tflm import tflm
 from refsim.memsim.runtimes.tflm_structs import CORTEX_M_RECORDING
+from refsim.zoo import find
 
 # arena_used_bytes of TFLM with CMSIS-NN kernels, built for Cortex-M4 and run under emulation (facts/peers_emulated.md).
 EMULATED = {
@@ -34,12 +35,11 @@ def test_the_arena_is_what_the_firmware_used(model, shared_models: Path) -> None
     assert cmsis_nn(graph).sram == EMULATED[model]
 
 
-@pytest.mark.parametrize("released", TABLE, indirect=True, ids=TABLE)
-def test_table3_within_three_percent(released, table3, request) -> None:
-    row = table3[request.node.callspec.params["released"], "cmsis-nn"]
-    found = cmsis_nn(released)
-    assert (found.sram + found.static) / 1024 == pytest.approx(float(row["sram_kib"]), rel=0.03)
-    assert found.flash / 1024 == pytest.approx(float(row["flash_kib"]), rel=0.01)
+@pytest.mark.parametrize("model", TABLE)
+def test_table3_within_half_a_percent(model, table3) -> None:
+    row, found = table3[model, "cmsis-nn"], cmsis_nn(find(model))
+    assert (found.sram + found.static) / 1024 == pytest.approx(float(row["sram_kib"]), rel=0.0045)
+    assert found.flash / 1024 == pytest.approx(float(row["flash_kib"]), rel=0.003)
 
 
 def test_scratch_is_planned_with_the_tensors() -> None:

@@ -24,6 +24,9 @@ def test_every_runtime_takes_at_least_what_is_live(runtime, channels, size, bran
     found = runtime(graph)
     assert found.sram >= (1 + branch) * size * size * channels
     assert found.flash > sum(t.nbytes for t in graph.tensors if t.data is not None and t.dtype == "int8")
+    assert found.flash_parts["weights"] == 9 * channels**2
+    assert found.flash_parts["biases"] == 4 * channels
+    assert min(found.flash_parts.values()) >= 0
     assert len(found.plan.offsets) == len(found.plan.ranges)
 
 

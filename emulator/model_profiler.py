@@ -1,0 +1,114 @@
+"""Where a model's cycles go in its generated code: by layer, by function and by cause, of one seeded inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from codegen import build
+from emulator import profiler, validation
+from emulator.profiler import Profile
+from emulator.timing import Timing
+from emulator.validation import Built, Progress, Run
+from refsim import interpreter
+from refsim.boards import Board
+from refsim.graph import Graph
+from refsim.int8ops.numerics import TFLM, Numerics
+from refsim.memsim.planners import DEFAULT
+from refsim.report import Layer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """One inference. `profile` is that of the whole; the layers' cycles and instructions sum to its own."""
+
+    profile: Profile
+    layers: tuple[Layer, ...]
+    macs: int
+    toolchain: str
+    numerics: str
+
+
+def profile_model(
+    graph: Graph,
+    board: Board,
+    *,
+    numerics: Numerics = TFLM,
+    toolchain: str | None = None,
+    planner: str = DEFAULT,
+    optimize: str = "latency",
+    transforms: str | None = None,
+    seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
+) -> ModelProfile:
+    """Generate, compile, and run once on seeded random input; the first of those that `validate` tries.
+
+    Raises as `validate`. A wrong answer is a note: cycles depend on it little.
+    """
+    progress("planning memory", 0, 1)
+    program = build.make_program(graph, numerics, planner, optimize, transforms)
+    built = validation.compiled(program, board, numerics, toolchain, progress)
+    inputs = interpreter.random_inputs(graph, seed)
+    progress("running on the emulated board", 0, 1)
+    run = validation.execute(built.target, inputs, interpreter.run(graph, inputs, numerics), 0)
+    built.target.machine.check_instructions()
+    timing = Timing(board.core)
+    spent = tuple(validation.spent_by_turn(timing, built.target, run.counts))
+    layers = tuple(validation.layers_of(built.target, spent, run.differences))
+    return ModelProfile(_whole(graph, board, timing, built, run), layers, graph.macs, built.compiler, numerics.name)
+
+
+def _whole(graph: Graph, board: Board, timing: Timing, built: Built, run: Run) -> Profile:
+    machine, entry = built.target.machine, built.target.entry
+    costs = timing.observe(machine, run.counts[-1])
+    return Profile(
+        graph.name,
+        board,
+        entry,
+        costs.cycles,
+        timing.error_pct,
+        costs.instructions,
+        profiler.by_function(machine, costs, profiler.known_functions(machine, run.counts[-1], entry)),
+        costs.by_cause,
+        tuple(_notes(run)),
+    )
+
+
+def _notes(run: Run) -> Iterator[str]:
+    if run.differences:
+        wrong = len({d.tensor for d in run.differences})
+        yield f"{wrong} tensors differ from the reference: 'refsim validate' says which"
+
+
+def as_json(found: ModelProfile) -> dict[str, Any]:
+    """The profile in the words of the command-line contract."""
+    whole = profiler.as_json(found.profile)
+    name = whole.pop("image")
+    said = {"toolchain": found.toolchain, "numerics": found.numerics, "macs": found.macs}
+    return {"model": name, **whole, **said, "layers": [asdict(layer) for layer in found.layers]}
+
+
+def print_profile(found: ModelProfile, console: Console) -> None:
+    """Layers, then functions, as tables for a terminal."""
+    console.print(_table(found))
+    profiler.print_profile(found.profile, console)
+    console.print(f"built by {found.toolchain}, numerics {found.numerics}", markup=False)
+
+
+def _table(found: ModelProfile) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("layer", "output", "MACs", "cycles", "share", "instructions", "cycles/MAC", title="layers")
+    cycles = found.profile.cycles
+    for layer in found.layers:
+        share, per_mac = f"{layer.cycles / cycles:.1%}", f"{layer.cycles / layer.macs:.2f}" if layer.macs else ""
+        macs = f"{layer.macs:,}" if layer.macs else ""
+        spent = (f"{layer.cycles:,}", share, f"{layer.instructions:,}", per_mac)
+        table.add_row(escape(layer.name), layer.output, macs, *spent)
+    return table

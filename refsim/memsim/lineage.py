@@ -1,0 +1,115 @@
+"""Which tensors are the same bytes as a piece of another, whatever a Program does with them.
+
+A RESHAPE's output is its input; a slice lies inside what it was cut from, a concatenation's inputs lie inside its
+output. Every tensor has one parent at most, so that a tensor's bytes have one name: those of its root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from refsim.graph import Array, Graph, Node, Tensor, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Where a tensor's bytes are: in `tensor`, all of them where `window` is None."""
+
+    tensor: int
+    window: Window | None = None
+
+
+Lineage = Mapping[int, Parent]
+
+
+def lineage(graph: Graph, windows: bool = True) -> Lineage:
+    """Tensor -> its parent. Without `windows` only outputs that are all of their input.
+
+    What a caller passes in or gets back stays in one piece: its rows follow each other without gaps.
+    """
+    parents: dict[int, Parent] = {}
+    for node in graph.nodes:
+        parents.update(_views(graph, node, parents))
+        if windows:
+            parents.update(_slices(graph, node, parents))
+            parents.update(_pieces(graph, node, parents))
+    return parents
+
+
+def _views(graph: Graph, node: Node, parents: Lineage) -> Iterator[tuple[int, Parent]]:
+    if node.operator.is_view(graph.call(node)):
+        source = next(iter(graph.activations(node)))
+        if dense(graph, parents, source):
+            yield node.outputs[0], Parent(source)
+
+
+def _slices(graph: Graph, node: Node, parents: Lineage) -> Iterator[tuple[int, Parent]]:
+    """The outputs, when all of them are pieces of the input."""
+    call = graph.call(node)
+    found = node.operator.outputs_within(call)
+    source = next(iter(graph.activations(node)), None)
+    pieces = [Parent(source, window) for window in found if window is not None and source is not None]
+    yield from _all_or_none(graph, parents, node.outputs, pieces)
+
+
+def _pieces(graph: Graph, node: Node, parents: Lineage) -> Iterator[tuple[int, Parent]]:
+    """The inputs, when all of them are pieces of the output, none has a place elsewhere, and they are distinct."""
+    found = node.operator.inputs_within(graph.call(node))
+    pieces = [Parent(node.outputs[0], window) for window in found if window is not None]
+    free = len(set(node.inputs)) == len(node.inputs) and not any(i in parents for i in node.inputs)
+    if free:
+        yield from _all_or_none(graph, parents, node.inputs, pieces)
+
+
+def _all_or_none(
+    graph: Graph, parents: Lineage, tensors: Sequence[int], places: Sequence[Parent]
+) -> Iterator[tuple[int, Parent]]:
+    if len(tensors) == len(places):
+        pairs = tuple(zip(tensors, places, strict=True))
+        yield from pairs if all(_presentable(graph, parents, *pair) for pair in pairs) else ()
+
+
+def _presentable(graph: Graph, parents: Lineage, tensor: int, place: Parent) -> bool:
+    """Whether a tensor may lie there: everybody but the caller copes with gaps between rows."""
+    if tensor not in graph.inputs and tensor not in graph.outputs:
+        return True
+    return tensor not in graph.inputs and dense(graph, {**parents, tensor: place}, tensor)
+
+
+def stride(graph: Graph, parents: Lineage, tensor: int) -> int:
+    """Bytes from a row of the tensor to the next, where its root is whole."""
+    place = parents.get(tensor)
+    if place is None or place.window is None:
+        return graph.tensors[tensor].row_bytes
+    return stride(graph, parents, place.tensor)
+
+
+def dense(graph: Graph, parents: Lineage, tensor: int) -> bool:
+    """Whether the tensor's rows follow each other without gaps."""
+    t = graph.tensors[tensor]
+    return t.rows <= 1 or stride(graph, parents, tensor) == t.row_bytes
+
+
+def root(parents: Lineage, tensor: int) -> int:
+    """The tensor that all the others lie in."""
+    while tensor in parents:
+        tensor = parents[tensor].tensor
+    return tensor
+
+
+def bytes_in_root(graph: Graph, parents: Lineage, tensor: int) -> Array:
+    """[rows, row_bytes]: which byte of the root each byte of the tensor is."""
+    t = graph.tensors[tensor]
+    place = parents.get(tensor)
+    if place is None:
+        return np.arange(t.nbytes).reshape(t.rows, t.row_bytes)
+    within = bytes_in_root(graph, parents, place.tensor)
+    return within.reshape(t.rows, t.row_bytes) if place.window is None else _cut(within, place.window, t)
+
+
+def _cut(within: Array, window: Window, t: Tensor) -> Array:
+    rows = within[window.first_row : window.first_row + t.rows]
+    return np.asarray(rows[:, window.first_byte : window.first_byte + t.row_bytes])
