@@ -13,7 +13,7 @@ from refsim.errors import UsageError
 from refsim.files import write_folder
 from refsim.graph import Graph
 from refsim.int8ops.numerics import TFLM, Numerics
-from refsim.memsim.lifetime import lower, planned, whole_tensor_program
+from refsim.memsim.lifetime import lower
 from refsim.memsim.picture import program_svg
 from refsim.memsim.planners import DEFAULT, PLANNERS
 from refsim.memsim.planners.optimal import Certificate, solve
@@ -46,11 +46,7 @@ def make_program(
     if planner not in PLANNERS:
         raise UsageError(f"planner '{planner}' is not known: expected one of {', '.join(PLANNERS)}")
     allowed = effort(optimize, transforms)
-    optimised = passes.optimise(graph, numerics)
-    calls = lower(optimised, numerics)
-    if "stream" not in allowed.transforms:
-        return planned(whole_tensor_program(optimised, calls), PLANNERS[planner])
-    return least_sram(optimised, calls, allowed.most_extra)
+    return least_sram(passes.optimise(graph, numerics), numerics, allowed, PLANNERS[planner])
 
 
 def certified(program: Program) -> tuple[Program, Certificate]:

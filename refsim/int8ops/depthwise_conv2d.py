@@ -90,7 +90,7 @@ class DepthwiseConv2D(Operator):
                 "fast": int(computed.fast),
             },
             constants={"channel": computed.table, "w": computed.w},
-            scratch=plane_bytes + 2 * height * (width + width % 2),
+            scratch=plane_bytes + 4 * height * most_words(width),
         )
 
 
@@ -98,6 +98,11 @@ def keeps_x(attributes: WindowAttributes, height: int, width: int) -> bool:
     """Whether the kernel takes the 3x3 path of depthwise_conv2d.h, which leaves x's zero point to the bias."""
     a = attributes
     return (height, width, a.dilation_h, a.dilation_w) == (3, 3, 1, 1) and a.stride_w <= 2
+
+
+def most_words(width: int) -> int:
+    """Words that a kernel row of weights may take once unpacked, by depthwise_conv2d.h's ways of doing so."""
+    return width - 1 if width in (3, 5, 7) else (width + 1) // 2
 
 
 def plane(call: Call, height: int, width: int) -> tuple[int, int, int]:

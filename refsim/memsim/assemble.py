@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from refsim.graph import Graph, KernelCall, Node
+from refsim.memsim.inplace import dropped, replaced
+from refsim.memsim.lineage import lineage, root
 from refsim.memsim.program import Body, Buffer, Program, Step, View
 from refsim.memsim.stream import Schedule, compress, schedule
 
@@ -12,18 +14,21 @@ Segment = tuple[int, ...]  # positions of neighbouring nodes
 Streams = dict[Segment, int]  # segments that run row by row, and how many rows at once
 
 
-def assemble(graph: Graph, calls: Sequence[KernelCall], segments: Sequence[Segment], streams: Streams) -> Program:
+def assemble(
+    graph: Graph, calls: Sequence[KernelCall], segments: Sequence[Segment], streams: Streams, inplace: bool = False
+) -> Program:
     """A Program without offsets. Segments cover all nodes in running order; those in `streams` run row by row.
 
-    Outputs that are views of their input share its buffer and need no step.
+    Outputs that are views of their input share its buffer and need no step; with `inplace` so do pieces, and
+    elementwise results take the place of an input that nobody else needs.
     """
-    maker = _Maker(graph, calls)
+    maker = _Maker(graph, calls, inplace)
     body: list[Body] = []
     for segment in segments:
         if segment in streams:
             body.append(maker.streamed(schedule(graph, segment, streams[segment])))
         else:
-            body.append(tuple(maker.whole(n) for n in segment if not maker.alias(n)))
+            body.append(tuple(maker.whole(n) for n in segment if n not in maker.dropped))
     steps = tuple(item for part in body for item in part)
     return Program(
         graph,
@@ -31,48 +36,51 @@ def assemble(graph: Graph, calls: Sequence[KernelCall], segments: Sequence[Segme
         steps,
         tuple(maker.view(i) for i in graph.inputs),
         tuple(maker.view(i) for i in graph.outputs),
-        eliminated=maker.eliminated,
+        eliminated={**graph.eliminated, **maker.eliminated()},
     )
 
 
 class _Maker:
     """Collects buffers while steps are made."""
 
-    def __init__(self, graph: Graph, calls: Sequence[KernelCall]) -> None:
+    def __init__(self, graph: Graph, calls: Sequence[KernelCall], inplace: bool) -> None:
         self.graph, self.calls = graph, calls
+        self.parents = lineage(graph, windows=inplace)
+        self.dropped = dropped(graph, self.parents)
+        self.replaced = replaced(graph, self.parents) if inplace else {}
         self.buffers: list[Buffer] = []
-        self.held: dict[int, int] = {}  # tensor -> buffer
+        self.held: dict[int, int] = {}  # root -> buffer
         self.rings: dict[int, int] = {}  # tensor -> rows, where it never exists whole
         self.scratches: dict[int, int] = {}  # node -> buffer
-        self.eliminated = dict(graph.eliminated)
         for i in graph.inputs:
-            self.hold(i, graph.tensors[i].rows)
+            self.hold(i)
+
+    def eliminated(self) -> dict[int, str]:
+        return {t: reason for n, reason in self.dropped.items() for t in self.graph.nodes[n].outputs}
 
     def buffer(self, name: str, nbytes: int) -> int:
         self.buffers.append(Buffer(name, nbytes))
         return len(self.buffers) - 1
 
-    def hold(self, tensor: int, rows: int) -> None:
-        t = self.graph.tensors[tensor]
-        if rows < t.rows:
-            self.rings[tensor] = rows
-        nbytes = t.nbytes if rows >= t.rows else rows * t.row_bytes
-        self.held[tensor] = self.buffer(t.name, nbytes)
+    def hold(self, tensor: int, rows: int | None = None) -> None:
+        """Make room for a tensor, or for the one that it is a piece of; `rows` of it when it is to be a ring."""
+        r = root(self.parents, tensor)
+        t = self.graph.tensors[r]
+        if r in self.held:
+            return
+        if rows is not None and rows < t.rows:
+            self.rings[r] = rows
+        self.held[r] = self.buffer(t.name, t.nbytes if r not in self.rings else self.rings[r] * t.row_bytes)
 
     def view(self, tensor: int) -> View:
-        stride = self.graph.tensors[tensor].row_bytes
-        return View(tensor, self.held[tensor], stride, ring_rows=self.rings.get(tensor, 0))
-
-    def alias(self, n: int) -> bool:
-        """True for a node whose output is its input's bytes, which is then recorded as such."""
-        node = self.graph.nodes[n]
-        if not node.operator.is_view(self.graph.call(node)):
-            return False
-        source = next(iter(self.graph.activations(node)))
-        self.held[node.outputs[0]] = self.held[source]
-        name = self.graph.tensors[source].name
-        self.eliminated[node.outputs[0]] = f"{node.operator.name}: the same bytes as '{name}'"
-        return True
+        size, place = self.graph.tensors[tensor].row_bytes, self.parents.get(tensor)
+        if place is None:
+            return View(tensor, self.held[tensor], size, ring_rows=self.rings.get(tensor, 0))
+        outer = self.view(place.tensor)
+        if place.window is None:
+            return View(tensor, outer.buffer, size, outer.offset)
+        inside = place.window.first_row * outer.row_stride + place.window.first_byte
+        return View(tensor, outer.buffer, outer.row_stride, outer.offset + inside)
 
     def scratch(self, n: int) -> int | None:
         if not self.calls[n].scratch:
@@ -88,16 +96,19 @@ class _Maker:
 
     def reads(self, node: Node) -> Iterator[View | None]:
         for i in node.inputs:
-            yield self.view(i) if i in self.held else None
+            yield self.view(i) if i >= 0 and self.graph.tensors[i].data is None else None
 
     def whole(self, n: int) -> Step:
         node = self.graph.nodes[n]
+        source = self.replaced.get(node.outputs[0])
+        if source is not None:
+            self.held[node.outputs[0]] = self.held[source]
         for i in node.outputs:
-            self.hold(i, self.graph.tensors[i].rows)
+            self.hold(i)
         return self.step(n, (0, self.graph.call(node).y.rows))
 
     def streamed(self, plan: Schedule) -> Body:
         for n in dict.fromkeys(event.node for event in plan.events):
             tensor = self.graph.nodes[n].outputs[0]
-            self.hold(tensor, plan.rings.get(tensor, self.graph.tensors[tensor].rows))
+            self.hold(tensor, plan.rings.get(tensor))
         return compress([self.step(event.node, (event.begin, event.end)) for event in plan.events])

@@ -15,12 +15,12 @@ from refsim.memsim.planners.smallest import smallest
 from refsim.memsim.program import Body, Program, Step, walk
 
 
-def whole_tensor_program(graph: Graph, calls: tuple[KernelCall, ...]) -> Program:
+def whole_tensor_program(graph: Graph, calls: tuple[KernelCall, ...], inplace: bool = False) -> Program:
     """One step per node over whole tensors; outputs that are views share their input's buffer and need no step.
 
     `calls` gives the kernel call of each node, for its scratch.
     """
-    return assemble(graph, calls, [(n,) for n in range(len(graph.nodes))], {})
+    return assemble(graph, calls, [(n,) for n in range(len(graph.nodes))], {}, inplace)
 
 
 def live_ranges(program: Program) -> tuple[LiveRange, ...]:
@@ -63,12 +63,17 @@ def lower(graph: Graph, numerics: Numerics) -> tuple[KernelCall, ...]:
     return tuple(node.operator.lower(graph.call(node), numerics) for node in graph.nodes)
 
 
-def planned(program: Program, planner: Planner = smallest) -> Program:
-    """The same Program with offsets, verified."""
+def placed(program: Program, planner: Planner = smallest) -> Program:
+    """The same Program with offsets, which nobody has verified."""
     ranges = live_ranges(program)
     aware = with_slack(planner)
     slack = slack_of(program, ranges) if aware else {}
     offsets = aware(ranges, slack) if aware else planner(ranges)
-    placed = replace(program, plan=Plan(ranges, offsets, slack))
-    placed.verify()
-    return placed
+    return replace(program, plan=Plan(ranges, offsets, slack))
+
+
+def planned(program: Program, planner: Planner = smallest) -> Program:
+    """The same Program with offsets, verified."""
+    found = placed(program, planner)
+    found.verify()
+    return found

@@ -59,7 +59,7 @@ def _pieces(graph: Graph, node: Node, parents: Lineage) -> Iterator[tuple[int, P
     """The inputs, when all of them are pieces of the output, none has a place elsewhere, and they are distinct."""
     found = node.operator.inputs_within(graph.call(node))
     pieces = [Parent(node.outputs[0], window) for window in found if window is not None]
-    free = len(set(node.inputs)) == len(node.inputs) and not any(i in parents for i in node.inputs)
+    free = len(set(node.inputs)) == len(node.inputs) and not any(i in parents for i in (*node.inputs, *node.outputs))
     if free:
         yield from _all_or_none(graph, parents, node.inputs, pieces)
 

@@ -231,8 +231,8 @@ class Tracer:
             if view is not None
         }
         written = [self._addresses(view, rows, where) for view in step.writes]
-        replaced = (i for i in node.operator.overwrites(call) if i in read and np.array_equal(read[i], written[0]))
-        kept = [addresses for i, addresses in read.items() if i not in set(replaced)]
+        replaced = {i for i in node.operator.overwrites(call) if i in read and np.array_equal(read[i], written[0])}
+        kept = [addresses for i, addresses in read.items() if i not in replaced]
         for addresses in kept:
             self.needed[addresses] = True
         if step.scratch is not None:

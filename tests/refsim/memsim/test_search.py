@@ -32,14 +32,19 @@ def test_a_random_network_streamed_gives_its_own_answer_in_no_more_memory(seed: 
 def test_streaming_saves_most_of_an_inverted_bottleneck_network() -> None:
     graph = zoo.load("mcunet-vww0")
     whole, balanced, least = (make_program(graph, optimize=o).arena_bytes for o in ("latency", "balanced", "sram"))
-    assert least <= balanced < 0.5 * whole
-    assert least < 0.36 * 59 * 1024  # the least that others publish for this network is 59 KiB
+    assert least <= balanced < 0.7 * whole
+    assert least < 0.45 * 59 * 1024  # the least that others publish for this network is 59 KiB
+
+
+def test_named_transformations_may_cost_more_instructions_than_optimize_allows() -> None:
+    graph = zoo.load("mcunet-vww0")
+    assert make_program(graph, transforms="stream").arena_bytes < make_program(graph, optimize="sram").arena_bytes
 
 
 def test_slack_is_only_given_to_bytes_that_nobody_reads_again() -> None:
     """Moving any range one word further into another breaks the program, or the slack was not needed."""
     graph = zoo.load("ds-cnn")
-    program = make_program(graph, optimize="sram")
+    program = make_program(graph, transforms="stream")
     ranges = program.placed.ranges
     slack = slack_of(program, ranges)
     assert slack
