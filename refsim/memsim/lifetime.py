@@ -9,7 +9,7 @@ from refsim.graph import Graph, KernelCall
 from refsim.int8ops.numerics import Numerics
 from refsim.memsim.assemble import assemble
 from refsim.memsim.overlap import slack_of
-from refsim.memsim.plan import LiveRange, Plan, Planner
+from refsim.memsim.plan import LiveRange, Plan, Planner, aligned
 from refsim.memsim.planners import with_slack
 from refsim.memsim.planners.smallest import smallest
 from refsim.memsim.program import Body, Program, Step, walk
@@ -68,8 +68,16 @@ def placed(program: Program, planner: Planner = smallest) -> Program:
     ranges = live_ranges(program)
     aware = with_slack(planner)
     slack = slack_of(program, ranges) if aware else {}
-    offsets = aware(ranges, slack) if aware else planner(ranges)
-    return replace(program, plan=Plan(ranges, offsets, slack))
+    own = [i for i in range(len(ranges)) if i not in program.outside]
+    place = {i: k for k, i in enumerate(own)}
+    inner = {(place[i], place[j]): d for (i, j), d in slack.items() if i in place and j in place}
+    mine = [ranges[i] for i in own]
+    offsets = dict(zip(own, aware(mine, inner) if aware else planner(mine), strict=True))
+    end = max((offsets[i] + ranges[i].nbytes for i in own), default=0)
+    for i in sorted(program.outside):
+        offsets[i] = aligned(end)
+        end = offsets[i] + ranges[i].nbytes
+    return replace(program, plan=Plan(ranges, tuple(offsets[i] for i in range(len(ranges))), slack))
 
 
 def planned(program: Program, planner: Planner = smallest) -> Program:

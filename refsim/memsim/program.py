@@ -23,7 +23,7 @@ import numpy as np
 from refsim.errors import PlanError
 from refsim.graph import Array, Graph, Rows, Tensor
 from refsim.memsim.lineage import bytes_in_root, lineage, root
-from refsim.memsim.plan import ALIGNMENT, Plan
+from refsim.memsim.plan import ALIGNMENT, Plan, aligned
 
 RING_LIMIT = 65536  # the kernels' remainder by multiplication is exact below
 
@@ -95,7 +95,8 @@ Body = tuple[Step | Loop, ...]
 class Program:
     """A Graph's execution. `inputs` and `outputs` are the views through which a caller passes tensors.
 
-    `eliminated` says of each tensor that no step computes why that is so.
+    `eliminated` says of each tensor that no step computes why that is so. `outside` names buffers that are not ours,
+    such as a camera's: they lie behind all others in the arena.
     """
 
     graph: Graph
@@ -105,6 +106,7 @@ class Program:
     outputs: tuple[View, ...]
     plan: Plan | None = None
     eliminated: Mapping[int, str] = field(default_factory=dict)
+    outside: frozenset[int] = frozenset()
 
     @property
     def placed(self) -> Plan:
@@ -116,6 +118,13 @@ class Program:
     @property
     def arena_bytes(self) -> int:
         return self.placed.nbytes
+
+    @property
+    def own_bytes(self) -> int:
+        """Bytes of the arena without the buffers that lie outside."""
+        live = zip(self.placed.offsets, self.placed.ranges, strict=True)
+        ends = (o + r.nbytes for i, (o, r) in enumerate(live) if i not in self.outside)
+        return aligned(max(ends, default=0))
 
     def address(self, view: View) -> int:
         """Arena offset of the view's first row."""

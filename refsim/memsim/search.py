@@ -10,6 +10,7 @@ result is kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from refsim.graph import Graph
@@ -33,21 +34,30 @@ REFINED = 3  # of the smallest programs, whose placing is searched further
 Cut = tuple[Option, ...]
 
 
-def least_sram(graph: Graph, numerics: Numerics, effort: Effort, planner: Planner = smallest) -> Program:
+def least_sram(
+    graph: Graph,
+    numerics: Numerics,
+    effort: Effort,
+    planner: Planner = smallest,
+    outside: frozenset[int] = frozenset(),
+) -> Program:
     """The Program of least SRAM that was found by the transformations allowed, with its plan, verified.
 
-    `planner` places what is cut; with the default one the best few are searched further.
+    `planner` places what is cut; with the default one the best few are searched further. Inputs that are `outside`
+    take no bytes of ours (`memsim.camera`).
     """
-    found = min(_candidates(graph, numerics, effort, planner), key=lambda program: program.arena_bytes)
+    found = min(_candidates(graph, numerics, effort, planner, outside), key=lambda program: program.own_bytes)
     found.verify()
     return found
 
 
-def _candidates(graph: Graph, numerics: Numerics, effort: Effort, planner: Planner) -> Iterator[Program]:
+def _candidates(
+    graph: Graph, numerics: Numerics, effort: Effort, planner: Planner, outside: frozenset[int]
+) -> Iterator[Program]:
     calls = lower(graph, numerics)
     for inplace in _inplace(graph, effort):
         best = ordered(graph, calls, inplace).graph if ORDER in effort.transforms else graph
-        yield from _cut(_Search(Segments(best, numerics, effort, inplace)), planner)
+        yield from _cut(_Search(Segments(best, numerics, effort, inplace, outside)), planner)
 
 
 def _inplace(graph: Graph, effort: Effort) -> tuple[bool, ...]:
@@ -61,7 +71,7 @@ def _cut(search: _Search, planner: Planner) -> Iterator[Program]:
     programs = [placed(search.program(cut), planner) for cut in dict.fromkeys(search.cuts())]
     yield from programs
     if planner is smallest and len(programs) > 1:
-        programs.sort(key=lambda program: program.arena_bytes)
+        programs.sort(key=lambda program: program.own_bytes)
         yield from (placed(program, hill_climb) for program in programs[:REFINED])
 
 
@@ -74,7 +84,9 @@ class _Search:
     def program(self, cut: Cut) -> Program:
         streams = {option.segment: option.rows for option in cut if option.rows}
         known = self.segments
-        return assemble(known.graph, known.calls, [option.segment for option in cut], streams, known.inplace)
+        made = assemble(known.graph, known.calls, [option.segment for option in cut], streams, known.inplace)
+        owned = frozenset(view.buffer for view in made.inputs if view.tensor in known.outside)
+        return replace(made, outside=owned)
 
     def cuts(self) -> Iterator[Cut]:
         """Cuts within growing limits of bytes and the instructions allowed; the one without streams at last."""

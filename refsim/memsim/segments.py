@@ -39,10 +39,12 @@ class Option(NamedTuple):
 
 
 class Segments:
-    """The segments of one graph, under the transformations allowed."""
+    """The segments of one graph, under the transformations allowed. Inputs that are `outside` count for nothing."""
 
-    def __init__(self, graph: Graph, numerics: Numerics, effort: Effort, inplace: bool) -> None:
-        self.graph, self.effort, self.inplace = graph, effort, inplace
+    def __init__(
+        self, graph: Graph, numerics: Numerics, effort: Effort, inplace: bool, outside: frozenset[int] = frozenset()
+    ) -> None:
+        self.graph, self.effort, self.inplace, self.outside = graph, effort, inplace, outside
         self.calls = lower(graph, numerics)
         self.work = Work(graph, self.calls)
         self.count = len(graph.nodes)
@@ -93,7 +95,7 @@ class Segments:
     def floor(self) -> int:
         """What no program can avoid: the inputs, or the outputs, whole."""
         both = (self.graph.inputs, self.graph.outputs)
-        return max(sum(self.graph.tensors[t].nbytes for t in end) for end in both)
+        return max(sum(map(self.nbytes, end)) for end in both)
 
     @cached_property
     def wholes(self) -> tuple[int, ...]:
@@ -103,9 +105,12 @@ class Segments:
     def _whole(self, n: int) -> int:
         node = self.graph.nodes[n]
         touched = {self.root(t) for t in (*self.graph.activations(node), *node.outputs)}
-        held = sum(self.graph.tensors[t].nbytes for t in touched if t != node.outputs[0] or t not in self.replaced)
+        held = sum(self.nbytes(t) for t in touched if t != node.outputs[0] or t not in self.replaced)
         own = 0 if n in self.dropped else self.calls[n].scratch
         return held + self.passing(n, n, touched) + own
+
+    def nbytes(self, tensor: int) -> int:
+        return 0 if tensor in self.outside else self.graph.tensors[tensor].nbytes
 
     def root(self, tensor: int) -> int:
         return root(self.parents, tensor)
@@ -113,7 +118,7 @@ class Segments:
     def passing(self, first: int, last: int, touched: set[int]) -> int:
         """Bytes of tensors that are made before and read after, and not touched in between."""
         over = (t for t in self.alive[first] if t not in touched and self.last_use.get(t, -1) > last)
-        return sum(self.graph.tensors[t].nbytes for t in over)
+        return sum(map(self.nbytes, over))
 
     @cached_property
     def alive(self) -> tuple[tuple[int, ...], ...]:
@@ -214,11 +219,11 @@ class _Suffixes:
 
     def _worst(self, segment: Segment, held: Series, runs: NDArray[np.bool_], left: Mapping[int, Series]) -> int:
         """Bytes live at the worst moment of a segment."""
-        costs, tensors = self.costs, self.costs.graph.tensors
+        costs = self.costs
         pieces = {costs.graph.nodes[n].outputs[0] for n in segment} & costs.parents.keys()
         roots = {costs.root(t) for t in (*left, *pieces)}
         # A root that is read through a piece of itself is taken to stay: which of its rows are dead is not followed.
         dying = {t for t in left if t in roots and costs.last_use.get(t, -1) <= segment[-1]}
-        moments = sum((left[t] for t in dying), start=held)
-        stays = sum(tensors[r].nbytes for r in roots - dying)
+        moments = sum((left[t] for t in dying - costs.outside), start=held)
+        stays = sum(map(costs.nbytes, roots - dying))
         return int(moments[runs].max()) + stays + costs.passing(segment[0], segment[-1], roots)
