@@ -185,7 +185,7 @@ def execute(target: Target, inputs: Sequence[Array], expected: Mapping[int, Arra
     target.machine.write(arena, noise[: target.program.arena_bytes])
     for view, value in zip(target.program.inputs, inputs, strict=True):
         _write_rows(target, arena, view, value)
-    watch = _Watch(target, arena, expected)
+    watch = _Watch(target, arena, with_parts(target.program.graph, expected))
     target.machine.call(target.entry, (arena,), stops=set(target.addresses.values()), on_stop=watch.entered)
     watch.finished()
     if target.machine.spoiled:
@@ -193,6 +193,15 @@ def execute(target: Target, inputs: Sequence[Array], expected: Mapping[int, Arra
             f"generated code returned with {', '.join(target.machine.spoiled)} changed, which it has to preserve"
         )
     return Run(tuple(watch.differences), tuple(watch.counts), target.machine.stack_used)
+
+
+def with_parts(graph: Graph, values: Mapping[int, Array]) -> Mapping[int, Array]:
+    """The values of a model's tensors, and those of the parts of them that a Program's graph computes."""
+    found = dict(values)
+    for t, part in graph.parts.items():
+        _, height, width, _ = graph.tensors[t].shape
+        found[t] = values[part.whole][:, part.top : part.top + height, part.left : part.left + width]
+    return found
 
 
 class _Watch:
@@ -317,7 +326,8 @@ def _fitting(board: Board, sram: int, flash: int) -> tuple[str, ...]:
 def tensors_of(graph: Graph, program: Program, wrong: set[int]) -> Tensors:
     """Every tensor that the model computes, as compared or eliminated."""
     computed = {i for node in graph.nodes for i in node.outputs}
-    compared = {view.tensor for step in program.steps() for view in step.writes}
+    written = {view.tensor for step in program.steps() for view in step.writes}
+    compared, wrong = (computed & set(map(program.graph.whole_of, tensors)) for tensors in (written, wrong))
     gone = {graph.tensors[i].name: program.eliminated[i] for i in sorted(computed - compared)}
     return Tensors(len(compared), len(computed), len(wrong), gone)
 

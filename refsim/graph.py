@@ -237,11 +237,21 @@ class Node:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A tensor is the box from row `top` and column `left` on of tensor `whole`, which nobody computes in one piece."""
+
+    whole: int
+    top: int
+    left: int
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """Tensors and the nodes in an order in which they can run.
 
-    `eliminated` records what passes removed: tensor index -> why, so that a report can say so.
+    `eliminated` records what passes removed: tensor index -> why, so that a report can say so. `parts` says of which
+    tensors of the model the graph's own are parts (`memsim.patch`).
     """
 
     name: str
@@ -250,6 +260,11 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     eliminated: Mapping[int, str] = field(default_factory=dict)
+    parts: Mapping[int, Part] = field(default_factory=dict)
+
+    def whole_of(self, tensor: int) -> int:
+        """The model's tensor that this one is, or is a part of."""
+        return self.parts[tensor].whole if tensor in self.parts else tensor
 
     def call(self, node: Node) -> Call:
         return Call(

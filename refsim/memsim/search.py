@@ -19,17 +19,19 @@ from refsim.memsim.assemble import assemble
 from refsim.memsim.lifetime import lower, placed
 from refsim.memsim.lineage import lineage
 from refsim.memsim.order import ordered
+from refsim.memsim.patch import PATCHES, patched, stages
 from refsim.memsim.plan import Planner
 from refsim.memsim.planners.hill_climb import hill_climb
 from refsim.memsim.planners.smallest import smallest
 from refsim.memsim.program import Program
 from refsim.memsim.segments import Option, Segments
-from refsim.memsim.transforms import INPLACE, ORDER, Effort
+from refsim.memsim.transforms import INPLACE, ORDER, PATCH, STREAM, Effort
 
 LIMITS = (1.0, 1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0)  # times the least worst moment
 HALVINGS = 6  # to come close to the least bytes within the instructions allowed
 REFINED = 3  # of the smallest programs, whose placing is searched further
 
+PATCHED = 3  # ways to cut into patches that are placed
 
 Cut = tuple[Option, ...]
 
@@ -58,6 +60,18 @@ def _candidates(
     for inplace in _inplace(graph, effort):
         best = ordered(graph, calls, inplace).graph if ORDER in effort.transforms else graph
         yield from _cut(_Search(Segments(best, numerics, effort, inplace, outside)), planner)
+    if PATCH in effort.transforms:
+        for segments in _in_patches(graph, numerics, effort, outside):
+            yield from _cut(_Search(segments), planner)
+
+
+def _in_patches(graph: Graph, numerics: Numerics, effort: Effort, outside: frozenset[int]) -> list[Segments]:
+    """The few ways to run the first layers in patches that need least at their worst moment, layers running whole."""
+    most = (1 + effort.most_extra) * graph.macs
+    alone = effort._replace(transforms=effort.transforms - {STREAM, ORDER})
+    made = (patched(graph, stage, patches) for stage in stages(graph) for patches in PATCHES)
+    found = [Segments(g, numerics, alone, True, outside) for g in made if g is not None and g.macs <= most]
+    return sorted(found, key=lambda segments: max(segments.wholes))[:PATCHED]
 
 
 def _inplace(graph: Graph, effort: Effort) -> tuple[bool, ...]:
