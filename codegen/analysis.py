@@ -14,13 +14,15 @@ from codegen import toolchain as toolchains
 from codegen.build import certified, generate_sources, link, make_program
 from codegen.flash import measured
 from codegen.toolchain import Toolchain
-from refsim import boards
+from refsim import boards, passes
 from refsim.boards import MIB, Board, Region
 from refsim.errors import InputError, ToolchainError, UnsupportedError, UsageError
 from refsim.graph import Graph, Node
 from refsim.int8ops.numerics import TFLM, Numerics
 from refsim.memsim.budget import Budget, budget_of
+from refsim.memsim.figures import Figures, figures
 from refsim.memsim.occupancy import of_program
+from refsim.memsim.patch import suggestion
 from refsim.memsim.plan import Plan
 from refsim.memsim.planners import DEFAULT
 from refsim.memsim.planners.optimal import Certificate
@@ -109,6 +111,7 @@ class Analysis:
     layers: tuple[Layer, ...]
     program: Program | None
     graph: Graph
+    figures: Figures
     budget: Budget | None = None
 
     @property
@@ -131,11 +134,13 @@ def analyze(
     flash: int | None = None,
     program: Program | None = None,
     planner: str = DEFAULT,
+    stage: tuple[int, int] | None = None,
 ) -> Analysis:
     """Work, parameters and layers of a network, and what `runtimes` (None: all of NAMES) need for it.
 
     `toolchain` (zig or gcc; None: the first there is) measures refsim's flash. Without a compiler that is None.
     `sram` and `flash` are budgets in bytes, besides the board's. `program`: one that was made of the graph already.
+    `stage`: first layers of the graph as it was read, and patches a side, for `Analysis.figures`.
     `planner` is refsim's; optimal adds what is proven about its arena.
     Raises UsageError for unknown names, ToolchainError when a compiler is there and fails.
     """
@@ -144,12 +149,16 @@ def analyze(
         raise UsageError(f"runtime '{unknown[0]}' is not known: expected one of {', '.join(NAMES)}")
     if toolchain is not None and toolchain not in toolchains.FINDERS:
         raise UsageError(f"toolchain '{toolchain}' is not known: expected one of {', '.join(toolchains.FINDERS)}")
+    known = figures(graph, stage)
     program, reason = (program, "") if program else _planned(graph, numerics, optimize, transforms, planner)
     program, proof = certified(program) if program and planner == EXACT else (program, None)
     needs = {name: _modelled(name, graph) for name in wanted if name != OWN}
     if OWN in wanted:
         where = board or boards.find(ANY_BOARD)
         needs[OWN] = _own(program, numerics, where, toolchain, proof) if program else Need(OWN, reason=reason)
+        if program and program.graph.parts:
+            text = suggestion(passes.optimise(graph, numerics), program.graph)
+            needs[OWN] = replace(needs[OWN], notes=(*needs[OWN].notes, *((text,) if text else ())))
     return Analysis(
         model=graph.name,
         numerics=numerics.name,
@@ -161,6 +170,7 @@ def analyze(
         layers=tuple(_layers(graph, program)),
         program=program,
         graph=graph,
+        figures=known,
         budget=budget_of(board, sram, flash),
     )
 
@@ -245,6 +255,7 @@ def as_json(found: Analysis) -> dict[str, Any]:
         "optimize": found.optimize,
         "macs": found.macs,
         "parameters": found.parameters,
+        "figures": asdict(found.figures),
         **judged,
         "peak_sram": {name: need.sram for name, need in needs},
         "memory_detail": {name: _detail(need) for name, need in needs},

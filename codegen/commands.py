@@ -54,6 +54,16 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flash", type=nbytes, metavar="BYTES", help=text.format("flash"))
 
 
+def stage(text: str) -> tuple[int, int]:
+    """N:P of --patches."""
+    layers, _, patches = text.partition(":")
+    if not (layers.isdecimal() and patches.isdecimal()):
+        raise argparse.ArgumentTypeError(
+            f"'{text}': expected N:P, layers and patches a side, as in 15:4"
+        )
+    return int(layers), int(patches)
+
+
 def _configure_analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, or zoo:NAME")
     text = "say whether it fits there: a name that 'refsim boards' prints, or FILE.py:NAME"
@@ -67,6 +77,8 @@ def _configure_analyze(parser: argparse.ArgumentParser) -> None:
     add_budget(parser)
     text = "a plan to look at beside ours, in --svg and --html: a runtime, or a value of --optimize or --transforms"
     parser.add_argument("--versus", action="append", default=[], metavar="V", help=text + "; may be repeated")
+    text = "count the first N layers of the model in PxP patches as MCUNetV2 does, in the JSON's figures"
+    parser.add_argument("--patches", type=stage, metavar="N:P", help=text)
     parser.add_argument("--svg", metavar="F.svg", help="write the picture of refsim's memory plan there")
     parser.add_argument("--html", metavar="F.html", help="write all of it there as one page, with pictures")
 
@@ -92,6 +104,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
         planner=arguments.planner,
         sram=arguments.sram,
         flash=arguments.flash,
+        stage=arguments.patches,
     )
     shortfall = _shortfall(found, arguments)
     _write(found, rivals, shortfall, arguments)

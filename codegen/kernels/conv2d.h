@@ -3,8 +3,7 @@
 #ifndef RS_CONV2D_H
 #define RS_CONV2D_H
 
-#include "rs_dot.h"
-#include "rs_requantize.h"
+#include "rs_dot_scale.h"
 #include "rs_widen.h"
 
 struct rs_conv2d {
@@ -117,6 +116,19 @@ RS_INLINE int32_t rs_conv2d_place(const struct rs_conv2d p, int32_t i)
     return p.live == p.out_c ? i : p.place[i];
 }
 
+/* Outputs from sums: of the first channel in first0 and first1, of the second in both0 and both1. */
+RS_INLINE struct rs_dot rs_conv2d_outputs(const struct rs_conv2d p, struct rs_dot d, const int32_t *channel)
+{
+    if (p.fast) {
+        return rs_dot_scale(d, channel, p.y_zero, p.low, p.high);
+    }
+    d.both0 = rs_conv2d_output(p, channel + 3, rs_dot_second(d.both0, d.first0, channel[3]));
+    d.both1 = rs_conv2d_output(p, channel + 3, rs_dot_second(d.both1, d.first1, channel[3]));
+    d.first0 = rs_conv2d_output(p, channel, d.first0);
+    d.first1 = rs_conv2d_output(p, channel, d.first1);
+    return d;
+}
+
 RS_INLINE void rs_conv2d_paired(const struct rs_conv2d p, int8_t *y0, int8_t *y1)
 {
     const int16_t *const x = (const int16_t *)(const void *)p.scratch;
@@ -124,11 +136,12 @@ RS_INLINE void rs_conv2d_paired(const struct rs_conv2d p, int8_t *y0, int8_t *y1
     const int16_t *w = p.w;
     int32_t i;
     for (i = 0; i < (p.live & ~1); i += 2, w += p.depth, channel += 6) {
-        const struct rs_dot d = rs_dot_2x2(x, w, p.depth / 4, channel[0]);
+        const struct rs_dot d = rs_conv2d_outputs(p, rs_dot_2x2(x, w, p.depth / 4, channel[0]), channel);
         const int32_t c = rs_conv2d_place(p, i), next = rs_conv2d_place(p, i + 1);
-        rs_conv2d_store(p, channel, d.first0, d.first1, y0 + c, y1 + c);
-        rs_conv2d_store(p, channel + 3, rs_dot_second(d.both0, d.first0, channel[3]),
-            rs_dot_second(d.both1, d.first1, channel[3]), y0 + next, y1 + next);
+        y1[c] = (int8_t)d.first1; /* y0 == y1 where one pixel is left: the first comes last */
+        y0[c] = (int8_t)d.first0;
+        y1[next] = (int8_t)d.both1;
+        y0[next] = (int8_t)d.both0;
     }
     if (p.live & 1) {
         const struct rs_dot d = rs_dot_2x2(x, w, p.depth / 4, channel[0]);
@@ -168,15 +181,20 @@ RS_INLINE void rs_conv2d_pixels(const struct rs_conv2d p, int8_t *y0, int8_t *y1
     }
 }
 
-/* 1x1, stride 1, no padding, in_c a multiple of 4: `pixels` of x in a row, to y. */
+/* 1x1, stride 1, no padding, in_c a multiple of 4: `pixels` of x in a row, to y. The last one, when it is alone, is
+ * computed with the one before it again; in a row of one, with itself. */
 RS_INLINE void rs_conv2d_pointwise(const struct rs_conv2d p, const int8_t *x, int8_t *y, int32_t pixels)
 {
     int16_t *const wide = (int16_t *)(void *)p.scratch;
     for (; pixels > 0; pixels -= 2, x += 2 * p.in_c, y += 2 * p.out_c) {
-        const int32_t second = pixels > 1;
+        const int32_t alone = p.out_w == 1 && pixels == 1;
+        if ((p.out_w & 1) && p.out_w > 1 && pixels == 1) {
+            x -= p.in_c;
+            y -= p.out_c;
+        }
         rs_widen(wide, x, p.depth / 4);
-        rs_widen(wide + 4, second ? x + p.in_c : x, p.depth / 4);
-        rs_conv2d_pixels(p, y, second ? y + p.out_c : y);
+        rs_widen(wide + 4, alone ? x : x + p.in_c, p.depth / 4);
+        rs_conv2d_pixels(p, y, alone ? y : y + p.out_c);
     }
 }
 
@@ -191,9 +209,9 @@ RS_INLINE void rs_conv2d_windows(const struct rs_conv2d p, int32_t row_begin, in
         for (ox = 0; ox < p.out_w; ++ox) {
             do {
                 rs_conv2d_gather(p, image_row, oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left, slot);
-                y[slot] = rs_row(p.y, row) + ox * p.out_c;
+                y[slot] = slot && !(p.out_w & 1) ? y[0] + p.out_c : rs_row(p.y, row) + ox * p.out_c;
                 ++slot; /* the last pixel, when it is alone, fills both slots */
-            } while (slot == 1 && row + 1 == row_end && ox + 1 == p.out_w);
+            } while ((p.out_w & 1) && slot == 1 && row + 1 == row_end && ox + 1 == p.out_w);
             if (slot == 2) {
                 rs_conv2d_pixels(p, y[0], y[1]);
                 slot = 0;
@@ -202,20 +220,27 @@ RS_INLINE void rs_conv2d_windows(const struct rs_conv2d p, int32_t row_begin, in
     }
 }
 
+/* Rows from `row` on that lie side by side. */
+RS_INLINE int32_t rs_conv2d_run(const struct rs_view v, int32_t row, int32_t row_bytes)
+{
+    if (v.row_stride != row_bytes) {
+        return 1;
+    }
+    return v.ring_rows ? v.ring_rows - rs_slot(v, row) : INT32_MAX;
+}
+
 RS_INLINE void rs_conv2d(const struct rs_conv2d p, int32_t row_begin, int32_t row_end)
 {
-    const int32_t x_row = p.in_w * p.in_c, y_row = p.out_w * p.out_c;
-    const int dense = p.x.row_stride == x_row && p.y.row_stride == y_row && p.x.ring_rows + p.y.ring_rows == 0;
-    const int plain = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && p.in_w == p.out_w;
-    int32_t row;
-    if (!plain || !rs_conv2d_quads(p) || p.in_h != p.out_h) {
+    const int plain = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && p.in_w == p.out_w && p.in_h == p.out_h;
+    int32_t row = row_begin, run;
+    if (!plain || !rs_conv2d_quads(p)) {
         rs_conv2d_windows(p, row_begin, row_end);
-    } else if (dense) {
-        rs_conv2d_pointwise(p, rs_row(p.x, row_begin), rs_row(p.y, row_begin), (row_end - row_begin) * p.out_w);
-    } else {
-        for (row = row_begin; row < row_end; ++row) {
-            rs_conv2d_pointwise(p, rs_row(p.x, row), rs_row(p.y, row), p.out_w);
-        }
+        return;
+    }
+    for (; row < row_end; row += run) {
+        run = rs_clamp(row_end - row, 1, rs_conv2d_run(p.x, row, p.in_w * p.in_c));
+        run = rs_clamp(run, 1, rs_conv2d_run(p.y, row, p.out_w * p.out_c));
+        rs_conv2d_pointwise(p, rs_row(p.x, row), rs_row(p.y, row), run * p.out_w);
     }
 }
 

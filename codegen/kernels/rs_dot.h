@@ -18,15 +18,15 @@ struct rs_dot {
 
 #define RS_DOT_STEP                                                                                                    \
     "ldmia %[x]!, {r0, r1, r2, r3}\n\t"                                                                                \
-    "ldrd r12, lr, [%[w]], #8\n\t"                                                                                      \
-    "smlad %[b0], r0, r12, %[b0]\n\t"                                                                                   \
-    "smlad %[b1], r2, r12, %[b1]\n\t"                                                                                   \
-    "sxtb16 r12, r12\n\t"                                                                                                \
+    "ldrd r12, lr, [%[w]], #8\n\t"                                                                                     \
+    "smlad %[b0], r0, r12, %[b0]\n\t"                                                                                  \
+    "smlad %[b1], r2, r12, %[b1]\n\t"                                                                                  \
+    "sxtb16 r12, r12\n\t"                                                                                              \
     "smlad %[b0], r1, lr, %[b0]\n\t"                                                                                   \
     "smlad %[b1], r3, lr, %[b1]\n\t"                                                                                   \
     "sxtb16 lr, lr\n\t"                                                                                                \
-    "smlad %[f0], r0, r12, %[f0]\n\t"                                                                                   \
-    "smlad %[f1], r2, r12, %[f1]\n\t"                                                                                   \
+    "smlad %[f0], r0, r12, %[f0]\n\t"                                                                                  \
+    "smlad %[f1], r2, r12, %[f1]\n\t"                                                                                  \
     "smlad %[f0], r1, lr, %[f0]\n\t"                                                                                   \
     "smlad %[f1], r3, lr, %[f1]\n\t"
 /* The same as the first step: the bias, which all four sums start from, is in f1. */
@@ -105,15 +105,15 @@ RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t s
     "sxth r2, r0\n\t"                                                                                                  \
     "sxtb r3, r1\n\t"                                                                                                  \
     "muls r3, r2, r3\n\t"                                                                                              \
-    "add %[first], r3\n\t"                                                                                  \
+    "add %[first], r3\n\t"                                                                                             \
     "sxth r3, r1\n\t"                                                                                                  \
     "muls r3, r2, r3\n\t"                                                                                              \
-    "add %[both], r3\n\t"                                                                                    \
+    "add %[both], r3\n\t"                                                                                              \
     "asrs r0, r0, #16\n\t"                                                                                             \
     "asrs r1, r1, #16\n\t"                                                                                             \
     "sxtb r3, r1\n\t"                                                                                                  \
     "muls r3, r0, r3\n\t"                                                                                              \
-    "add %[first], r3\n\t"                                                                                  \
+    "add %[first], r3\n\t"                                                                                             \
     "muls r1, r0, r1\n\t"                                                                                              \
     "add %[both], r1\n\t"
 

@@ -12,13 +12,18 @@
 #include "rs_fixedpoint.h"
 #include "rs_simd.h"
 
+/* Of v that int8 holds. */
+RS_INLINE int32_t rs_clamp_within(int32_t v, int32_t low, int32_t high)
+{
+    v = low > -128 && v < low ? low : v;
+    return high < 127 && v > high ? high : v;
+}
+
 RS_INLINE int32_t rs_clamp_int8(int32_t v, int32_t low, int32_t high)
 {
 #if RS_DSP
     if (low == -128 || high == 127) {
-        v = rs_saturate8(v);
-        v = low > -128 && v < low ? low : v;
-        return high < 127 && v > high ? high : v;
+        return rs_clamp_within(rs_saturate8(v), low, high);
     }
 #endif
     return rs_clamp(v, low, high);

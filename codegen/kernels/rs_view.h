@@ -37,9 +37,9 @@ RS_INLINE int32_t rs_opaque(int32_t value)
     return value;
 }
 
-/* Address of a row. With a literal view this folds into base + row * stride. The remainder is exact while
- * (row - first_row) * ring_rows < 65536, which the Program's verifier checks; no target needs a division. */
-RS_INLINE int8_t *rs_row(const struct rs_view v, int32_t row)
+/* Where a row lies, counted in rows. The remainder is exact while (row - first_row) * ring_rows < 65536, which the
+ * Program's verifier checks; no target needs a division. */
+RS_INLINE int32_t rs_slot(const struct rs_view v, int32_t row)
 {
     uint32_t index = (uint32_t)(row - v.first_row);
     if (v.ring_rows != 0) {
@@ -47,7 +47,13 @@ RS_INLINE int8_t *rs_row(const struct rs_view v, int32_t row)
         const uint32_t reciprocal = (65535u + ring) / ring; /* literal: folded by the compiler */
         index -= ((index * reciprocal) >> 16) * ring;
     }
-    return v.data + (int32_t)index * v.row_stride;
+    return (int32_t)index;
+}
+
+/* Address of a row. With a literal view this folds into base + row * stride. */
+RS_INLINE int8_t *rs_row(const struct rs_view v, int32_t row)
+{
+    return v.data + rs_slot(v, row) * v.row_stride;
 }
 
 #endif

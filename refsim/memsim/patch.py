@@ -282,3 +282,18 @@ def _narrowed(graph: Graph, n: int) -> Graph:
         narrow, middle = node, {**middle, "size_h": 1, "size_w": 1}
     narrow = replace(narrow, attributes=replace(node.attributes, **middle))
     return replace(graph, tensors=tuple(tensors), nodes=(*graph.nodes[:n], narrow, *graph.nodes[n + 1 :]))
+
+
+def suggestion(graph: Graph, cut: Graph) -> str | None:
+    """What `patched` did to `graph`, and which window costs most halo. None for a graph that is not in patches."""
+    at = next((n for n, node in enumerate(cut.nodes) if cut.parts and node.outputs[0] in graph.producers), None)
+    if at is None:
+        return None
+    stage, patches = len(graph.nodes) - (len(cut.nodes) - at) + 1, len(cut.nodes[at].inputs)
+    again = halo_macs(graph, stage, patches) / max(graph.macs, 1)
+    text = f"the first {stage} layers run in {patches}x{patches} patches, which computes {again:.1%} of the MACs again"
+    if (found := least_overlap(graph, stage, patches)) is None:
+        return text
+    node, saved = found
+    name = node.name or node.operator.name
+    return f"{text}; with its window moved behind them, '{name}' alone would save {saved:.1%}"

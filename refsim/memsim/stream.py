@@ -78,7 +78,7 @@ def _rings(
     needs: Sequence[Sequence[tuple[int, Rows]]],
     producers: Mapping[int, int],
 ) -> dict[int, int]:
-    """Rows between the oldest that a later call reads and the newest there is, at their most."""
+    """Rows between the oldest that a later call reads, or this one writes, and the newest there is, at their most."""
     tensor_of = {n: t for t, n in producers.items()}
     newest = dict.fromkeys(producers, 0)
     after: list[dict[int, int]] = []  # newest row of each tensor that a call touches, when it has run
@@ -90,12 +90,13 @@ def _rings(
         after.append(touched)
     oldest = {t: graph.tensors[t].rows for t in producers}
     most = dict.fromkeys(producers, 1)
-    for touched, reads in zip(reversed(after), reversed(needs), strict=True):
+    for event, touched, reads in zip(reversed(events), reversed(after), reversed(needs), strict=True):
         for t, (low, high) in reads:
             if t in producers and low < high:
                 oldest[t] = min(oldest[t], low)
         for t, end in touched.items():
-            most[t] = max(most[t], end - min(oldest[t], end))
+            written = event.begin if tensor_of.get(event.node) == t else end
+            most[t] = max(most[t], end - min(oldest[t], written))
     return {t: min(rows, graph.tensors[t].rows) for t, rows in most.items()}
 
 

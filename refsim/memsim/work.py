@@ -1,9 +1,9 @@
 """Instructions that a Program's kernel calls take, estimated: what running a chain by rows costs beyond whole tensors.
 
 A formula per kernel follows what the C does: it counts inner steps exactly (pairs of pixels, values gathered, calls)
-and weighs each by a constant. The constants are fitted to instructions executed on a Cortex-M4 (clang, -O2), node by
-node, whole and by 1, 2, 4 and 8 rows; from one offset to the next a compiler differs by a few per cent of a layer, and
-no formula sees that.
+and weighs each by a constant. The constants are instructions, fitted to what a Cortex-M4 executed (clang, -O2) node by
+node over the networks of the zoo, whole and by 1, 2, 4 and 8 rows. What they leave unexplained is the compiler: it
+allocates registers otherwise from one memory plan to the next, by 2 % of a layer and seldom by 10.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from typing import NamedTuple
 from refsim.graph import Call, Graph, KernelCall, Rows
 from refsim.memsim.stream import Schedule
 
-CALL = 60.0  # a layer's call: the loop's turn, registers saved and restored, addresses that a literal interval folds
+CALL = 60.0  # a layer's call: the loop's turn, registers saved and restored, addresses of its rows
+CLAMPED = 3.5  # an output's bound that saturation to int8 does not give: compare and move
 
-# CONV_2D, per pair of pixels: four products of four channels (rs_dot.h), requantising two channels of both pixels,
-# widening four values of both pixels, the loop; and finding a window of both pixels where it is not a single place.
-DOT, PAIR_OUTPUT, WIDEN, PAIR_LOOP, WINDOW = 13.0, 48.0, 9.0, 24.0, 250.0
+# CONV_2D, per pair of pixels: four products of four channels (rs_dot.h), scaling and storing two channels of both
+# pixels, widening four values of both; and, unless it is 1x1, finding both windows.
+DOT, PAIR, WIDEN, WINDOWS = 12.7, 43.0, 14.0, 300.0
 
-# DEPTHWISE_CONV_2D: a value gathered into scratch, a channel begun in a block of rows (weights, pointers), a row of a
-# channel gathered, a row of a channel computed, an output requantised, and a product.
-GATHER, CHANNEL, GATHERED_ROW, OUTPUT_ROW, OUTPUT, TAP = 2.4, 60.0, 9.0, 12.0, 9.5, 1.2
-FILL = 1.3  # a value of the scratch plane set to padding, once a block
+# DEPTHWISE_CONV_2D, in scratch: a value taken there (and its zero point subtracted), a row of a channel; a channel
+# begun in a block of rows, and a word of its weights; the block, and a row of padding.
+TAKEN, SUBTRACTED, TAKEN_ROW, CHANNEL, WORD, BLOCK, PADDED_ROW = 2.05, 1.25, 6.5, 38.0, 3.1, 120.0, 9.0
+# And from there: a kernel row of four outputs and its products, scaling four outputs, a row of outputs; a product of an
+# output that is left alone.
+FOUR_ROW, FOUR_TAP, FOUR, OUTPUT_ROW, ALONE_TAP = 5.0, 3.8, 25.0, 15.0, 4.2
 
-ELEMENT = 14.0  # an output of any kernel that only walks over elements
-POOLED = 1.8  # a value that a pooling or mean kernel reads
+ELEMENT = 15.0  # an output of any kernel that only walks over elements
+POOLED = 1.8  # a value that a pooling kernel reads
 PRODUCT = 1.1  # a product of FULLY_CONNECTED
-PASSED = 3.0  # a row of the output that MEAN and TRANSPOSE walk past because it is not asked for
+PASSED = 7.5  # a row of the output that MEAN walks past because it is not asked for (TRANSPOSE: a third of it)
 
 
 class Turn(NamedTuple):
@@ -40,25 +43,55 @@ class Turn(NamedTuple):
     read: int
 
 
+def clamps(literals: Mapping[str, int]) -> int:
+    """Bounds of the output inside int8's."""
+    return (literals["low"] > -128) + (literals["high"] < 127)
+
+
 def conv2d(turn: Turn) -> float:
     p = turn.kernel.literals
     pairs = (turn.rows * p["out_w"] + 1) // 2
     steps, channels = p["depth"] // 4, (p["live"] + 1) // 2
     point = p["kernel_h"] * p["kernel_w"] * p["stride_h"] * p["stride_w"] == 1
-    return pairs * (channels * (DOT * steps + PAIR_OUTPUT) + WIDEN * steps + PAIR_LOOP + (0.0 if point else WINDOW))
+    each = channels * (DOT * steps + PAIR + 4 * CLAMPED * clamps(p)) + WIDEN * steps
+    return pairs * (each + (0.0 if point else WINDOWS))
 
 
 def depthwise_conv2d(turn: Turn) -> float:
+    return gathered(turn) + computed(turn)
+
+
+def gathered(turn: Turn) -> float:
+    """Bringing rows to scratch, block by block; neighbouring blocks and calls take the rows between them again."""
     p = turn.kernel.literals
     blocks = -(-turn.rows // p["block_rows"])
     reach = (p["kernel_h"] - 1) * p["dilation_h"] + 1
-    gathered = turn.read + (blocks - 1) * max(0, reach - p["stride_h"])
+    rows = turn.read + (blocks - 1) * max(0, reach - p["stride_h"])
     plane = (turn.rows - blocks) * p["stride_h"] + blocks * reach
     used = (p["out_w"] - 1) * p["stride_w"] + (p["kernel_w"] - 1) * p["dilation_w"] + 1 - p["pad_left"]
-    into = gathered * (GATHER * min(used, p["in_w"]) + GATHERED_ROW)
-    each = OUTPUT + TAP * p["kernel_h"] * p["kernel_w"]
-    out = turn.rows * (each * p["out_w"] + OUTPUT_ROW) + blocks * CHANNEL
-    return p["in_c"] * into + p["out_c"] * out + FILL * plane * p["plane_w"]
+    value = TAKEN + (SUBTRACTED if p["subtract"] else 0.0)
+    words = p["kernel_h"] * (p["kernel_w"] - 1 if p["stride_w"] == 1 else p["kernel_w"] // 2 + 1)
+    once = p["in_c"] * rows * (min(used, p["in_w"]) * value + TAKEN_ROW) + PADDED_ROW * plane
+    return once + blocks * (p["out_c"] * (CHANNEL + WORD * words) + BLOCK)
+
+
+def computed(turn: Turn) -> float:
+    """What depends on outputs alone; kernel rows outside the image are left out, except by 3x3 kernels."""
+    p = turn.kernel.literals
+    height, width, threes = p["kernel_h"], p["kernel_w"], p["kernel_h"] == p["kernel_w"] == 3
+    taps = float(height) if threes else inside(p)
+    rest = p["out_w"] % 4
+    alone = rest if rest == 1 or (rest == 2 and threes) else 0
+    fours = -(-(p["out_w"] - alone) // 4)
+    four = taps * (FOUR_ROW + FOUR_TAP * width) + FOUR + 4 * CLAMPED * clamps(p)
+    return turn.rows * p["out_c"] * (fours * four + alone * taps * width * ALONE_TAP + OUTPUT_ROW)
+
+
+def inside(p: Mapping[str, int]) -> float:
+    """Kernel rows that lie inside the image, on average over the output rows."""
+    tops = (y * p["stride_h"] - p["pad_top"] for y in range(p["out_h"]))
+    rows = (top + ky * p["dilation_h"] for top in tops for ky in range(p["kernel_h"]))
+    return sum(0 <= row < p["in_h"] for row in rows) / p["out_h"]
 
 
 def fully_connected(turn: Turn) -> float:
