@@ -30,6 +30,8 @@ def main() -> int:
         signal.signal(signal.SIGINT, _interrupt)
         if hasattr(signal, "SIGALRM"):
             signal.signal(signal.SIGALRM, _interrupt)
+        # The matrices here are small: a second thread costs more than it brings. Results do not depend on it.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from refsim import cli
 
         status = cli.main()

@@ -113,3 +113,42 @@ def bytes_in_root(graph: Graph, parents: Lineage, tensor: int) -> Array:
 def _cut(within: Array, window: Window, t: Tensor) -> Array:
     rows = within[window.first_row : window.first_row + t.rows]
     return np.asarray(rows[:, window.first_byte : window.first_byte + t.row_bytes])
+
+
+Origins = Mapping[int, tuple[Array, Array]]
+
+
+def origins(graph: Graph) -> Origins:
+    """Tensors that hold other tensors' bytes -> of each byte, [rows, row_bytes], whose it is and which of them.
+
+    Bytes of one origin have one value, wherever a Program puts them and whether it copies them or not.
+    """
+    found: dict[int, tuple[Array, Array]] = {}
+    for node in graph.nodes:
+        call = graph.call(node)
+        source = next(iter(graph.activations(node)), None)
+        if source is not None and node.operator.is_view(call):
+            owner, index = origin(graph, found, source)
+            shape = call.y.rows, call.y.row_bytes
+            found[node.outputs[0]] = owner.reshape(shape), index.reshape(shape)
+            continue
+        for y, window in zip(node.outputs, node.operator.outputs_within(call), strict=True):
+            if source is not None and window is not None:
+                owner, index = origin(graph, found, source)
+                found[y] = _cut(owner, window, graph.tensors[y]), _cut(index, window, graph.tensors[y])
+        for x, window in zip(node.inputs, node.operator.inputs_within(call), strict=True):
+            if window is not None:
+                y = node.outputs[0]
+                found.setdefault(y, origin(graph, {}, y))
+                for whole, part in zip(found[y], origin(graph, found, x), strict=True):
+                    _cut(whole, window, graph.tensors[x])[:] = part
+    return found
+
+
+def origin(graph: Graph, known: Origins, tensor: int) -> tuple[Array, Array]:
+    """Of each byte of a tensor, whose it is and which of them: its own, in order, unless it is `known`."""
+    if tensor in known:
+        return known[tensor]
+    t = graph.tensors[tensor]
+    shape = t.rows, t.row_bytes
+    return np.full(shape, tensor, np.int32), np.arange(t.nbytes).reshape(shape)

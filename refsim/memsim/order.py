@@ -25,11 +25,19 @@ SMALL = 64
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """The graph with its nodes in the best order found, its worst moment in bytes, and whether none is better."""
+    """The graph with its nodes in the best order found, and where each was before.
+
+    `exact`: no order has a lower worst moment.
+    """
 
     graph: Graph
+    order: tuple[int, ...]
     nbytes: int
     exact: bool
+
+    @classmethod
+    def as_given(cls, graph: Graph, nbytes: int = 0, exact: bool = False) -> Ordered:
+        return cls(graph, tuple(range(len(graph.nodes))), nbytes, exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +63,11 @@ def ordered(graph: Graph, calls: Sequence[KernelCall], inplace: bool = False, wi
             kept = sorted(level, key=lambda done: (level[done].peak, level[done].live, done))[:limit]
             level = {done: level[done] for done in kept}
     (end,) = level.values()
-    order = list(_path(end))[::-1]
+    order = tuple(_path(end))[::-1]
     given = problem.peak(range(len(graph.nodes)))
     if given <= end.peak:  # as it was, where nothing is gained
-        return Ordered(graph, given, exact)
-    return Ordered(replace(graph, nodes=tuple(graph.nodes[n] for n in order)), end.peak, exact)
+        return Ordered.as_given(graph, given, exact)
+    return Ordered(replace(graph, nodes=tuple(graph.nodes[n] for n in order)), order, end.peak, exact)
 
 
 def _path(state: _State) -> Iterator[int]:
@@ -87,6 +95,12 @@ class _Problem:
         return found
 
     @cached_property
+    def unread(self) -> tuple[int, ...]:
+        """Inputs that no node reads: they are gone once the first has run."""
+        roots = dict.fromkeys(root(self.parents, t) for t in self.graph.inputs)
+        return tuple(r for r in roots if not self.readers.get(r))
+
+    @cached_property
     def makers(self) -> Mapping[int, int]:
         """Root -> set of the nodes that write a piece of it."""
         found: dict[int, int] = {}
@@ -106,7 +120,7 @@ class _Problem:
     def needs(self) -> Sequence[int]:
         """By node: the set of nodes that have to run before."""
         made = self.graph.producers
-        return tuple(sum(1 << made[t] for t in set(node.inputs) if t in made) for node in self.graph.nodes)
+        return tuple(sum(1 << n for n in {made[t] for t in node.inputs if t in made}) for node in self.graph.nodes)
 
     @cached_property
     def touched(self) -> Sequence[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -137,7 +151,8 @@ class _Problem:
         after = done | 1 << n
         reads, writes = self.touched[n]
         fresh = sum(self.size(r) for r in writes if not self.makers[r] & done)
-        dead = sum(self.size(r) for r in (*reads, *writes) if self.is_dead(r, after))
+        ended = (*reads, *writes) if done else {*reads, *writes, *self.unread}
+        dead = sum(self.size(r) for r in ended if self.is_dead(r, after))
         swapped = self.replaced.get(self.graph.nodes[n].outputs[0])
         saved = self.size(swapped) if swapped is not None and self.is_dead(swapped, after) else 0
         moment = state.live + fresh - saved + self.calls[n].scratch

@@ -22,7 +22,7 @@ import numpy as np
 
 from refsim.errors import PlanError
 from refsim.graph import Array, Graph, Rows, Tensor
-from refsim.memsim.lineage import bytes_in_root, lineage, root
+from refsim.memsim.lineage import origins
 from refsim.memsim.plan import ALIGNMENT, Plan, aligned
 
 RING_LIMIT = 65536  # the kernels' remainder by multiplication is exact below
@@ -190,16 +190,15 @@ def _text(view: View) -> str:
 class Tracer:
     """Executes a Program on provenance instead of values: which byte of which tensor each arena byte holds.
 
-    Tensors that are pieces of each other count as one, named by their root (`memsim.lineage`).
+    Bytes that are copies of each other have one name (`memsim.lineage.origins`).
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.parents = lineage(program.graph)
+        self.origins = origins(program.graph)
         self.owner = np.full(program.arena_bytes, -1, np.int32)
         self.index = np.zeros(program.arena_bytes, np.int64)
         self.needed = np.zeros(program.arena_bytes, np.bool_)  # by the step that runs
-        self.places: dict[int, Array] = {}  # of pieces: the bytes of their root
 
     def run(self) -> None:
         graph = self.program.graph
@@ -297,8 +296,8 @@ class Tracer:
         wrong = (self.owner[addresses] != holder) | (self.index[addresses] != expected)
         if wrong.any():
             first = tuple(np.argwhere(wrong)[0])
-            holder = self.owner[addresses][first]
-            found = f"'{self.program.graph.tensors[holder].name}'" if holder >= 0 else "nothing valid"
+            there = self.owner[addresses][first]
+            found = f"'{self.program.graph.tensors[there].name}'" if there >= 0 else "nothing valid"
             raise PlanError(
                 f"{where}: row {rows[0] + int(first[0])} of '{tensor.name}' is not there; its bytes hold {found}"
             )
@@ -309,11 +308,10 @@ class Tracer:
         self.owner[addresses], self.index[addresses] = self._label(view.tensor, rows)
         return addresses
 
-    def _label(self, tensor: int, rows: Rows) -> tuple[int, Array]:
-        """The root of a tensor, and which bytes of it these rows are."""
-        if tensor not in self.parents:
-            size = self.program.graph.tensors[tensor].row_bytes
-            return tensor, np.arange(rows[0] * size, rows[1] * size).reshape(rows[1] - rows[0], size)
-        if tensor not in self.places:
-            self.places[tensor] = bytes_in_root(self.program.graph, self.parents, tensor)
-        return root(self.parents, tensor), self.places[tensor][rows[0] : rows[1]]
+    def _label(self, tensor: int, rows: Rows) -> tuple[int | Array, Array]:
+        """Whose bytes these rows of a tensor are, and which of them."""
+        if tensor in self.origins:
+            owner, index = self.origins[tensor]
+            return owner[rows[0] : rows[1]], index[rows[0] : rows[1]]
+        size = self.program.graph.tensors[tensor].row_bytes
+        return tensor, np.arange(rows[0] * size, rows[1] * size).reshape(rows[1] - rows[0], size)

@@ -18,7 +18,7 @@ from refsim.int8ops.numerics import Numerics
 from refsim.memsim.assemble import assemble
 from refsim.memsim.lifetime import lower, placed
 from refsim.memsim.lineage import lineage
-from refsim.memsim.order import ordered
+from refsim.memsim.order import Ordered, ordered
 from refsim.memsim.patch import PATCHES, patched, stages
 from refsim.memsim.plan import Planner
 from refsim.memsim.planners.hill_climb import hill_climb
@@ -58,8 +58,11 @@ def _candidates(
 ) -> Iterator[Program]:
     calls = lower(graph, numerics)
     for inplace in _inplace(graph, effort):
-        best = ordered(graph, calls, inplace).graph if ORDER in effort.transforms else graph
-        yield from _cut(_Search(Segments(best, numerics, effort, inplace, outside)), planner)
+        best = ordered(graph, calls, inplace) if ORDER in effort.transforms else Ordered.as_given(graph)
+        mine = [calls[n] for n in best.order]
+        yield from _cut(_Search(Segments(best.graph, mine, effort, inplace, outside)), planner)
+    if effort.transforms:  # what a planner makes of less is not always less
+        yield from _candidates(graph, numerics, Effort(frozenset(), 0.0), planner, outside)
     if PATCH in effort.transforms:
         for segments in _in_patches(graph, numerics, effort, outside):
             yield from _cut(_Search(segments), planner)
@@ -70,7 +73,7 @@ def _in_patches(graph: Graph, numerics: Numerics, effort: Effort, outside: froze
     most = (1 + effort.most_extra) * graph.macs
     alone = effort._replace(transforms=effort.transforms - {STREAM, ORDER})
     made = (patched(graph, stage, patches) for stage in stages(graph) for patches in PATCHES)
-    found = [Segments(g, numerics, alone, True, outside) for g in made if g is not None and g.macs <= most]
+    found = [Segments(g, lower(g, numerics), alone, True, outside) for g in made if g is not None and g.macs <= most]
     return sorted(found, key=lambda segments: max(segments.wholes))[:PATCHED]
 
 

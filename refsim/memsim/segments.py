@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from refsim.graph import Graph, Rows
-from refsim.int8ops.numerics import Numerics
+from refsim.graph import Graph, KernelCall, Rows
 from refsim.memsim.assemble import Segment
 from refsim.memsim.inplace import BY_ROWS, dropped, last_uses, replaced
-from refsim.memsim.lifetime import lower
 from refsim.memsim.lineage import lineage, root
 from refsim.memsim.stream import Schedule, ring_fits, schedule
 from refsim.memsim.transforms import INPLACE, OVERLAP, STREAM, Effort
@@ -42,10 +40,14 @@ class Segments:
     """The segments of one graph, under the transformations allowed. Inputs that are `outside` count for nothing."""
 
     def __init__(
-        self, graph: Graph, numerics: Numerics, effort: Effort, inplace: bool, outside: frozenset[int] = frozenset()
+        self,
+        graph: Graph,
+        calls: Sequence[KernelCall],
+        effort: Effort,
+        inplace: bool,
+        outside: frozenset[int] = frozenset(),
     ) -> None:
-        self.graph, self.effort, self.inplace, self.outside = graph, effort, inplace, outside
-        self.calls = lower(graph, numerics)
+        self.graph, self.calls, self.effort, self.inplace, self.outside = graph, calls, effort, inplace, outside
         self.work = Work(graph, self.calls)
         self.count = len(graph.nodes)
         self.parents = lineage(graph, windows=inplace)
