@@ -26,7 +26,7 @@ def assemble(
     body: list[Body] = []
     for segment in segments:
         if segment in streams:
-            body.append(maker.streamed(schedule(graph, segment, streams[segment])))
+            body.append(maker.streamed(segment, schedule(graph, segment, streams[segment])))
         else:
             body.append(tuple(maker.whole(n) for n in segment if n not in maker.dropped))
     steps = tuple(item for part in body for item in part)
@@ -46,7 +46,7 @@ class _Maker:
     def __init__(self, graph: Graph, calls: Sequence[KernelCall], inplace: bool) -> None:
         self.graph, self.calls = graph, calls
         self.parents = lineage(graph, windows=inplace)
-        self.dropped = dropped(graph, self.parents)
+        self.dropped = dict(dropped(graph, self.parents))
         self.replaced = replaced(graph, self.parents) if inplace else {}
         self.buffers: list[Buffer] = []
         self.held: dict[int, int] = {}  # root -> buffer
@@ -107,8 +107,11 @@ class _Maker:
             self.hold(i)
         return self.step(n, (0, self.graph.call(node).y.rows))
 
-    def streamed(self, plan: Schedule) -> Body:
-        for n in dict.fromkeys(event.node for event in plan.events):
-            tensor = self.graph.nodes[n].outputs[0]
+    def streamed(self, segment: Segment, plan: Schedule) -> Body:
+        run = {event.node for event in plan.events}
+        for n in segment:
+            (tensor,) = self.graph.nodes[n].outputs
             self.hold(tensor, plan.rings.get(tensor))
+            if n not in run:  # a reader has a view of it all the same, of no rows
+                self.dropped[n] = f"{self.graph.nodes[n].operator.name}: none of its rows is needed"
         return compress([self.step(event.node, (event.begin, event.end)) for event in plan.events])

@@ -47,6 +47,8 @@ def _traffic(program: Program, steps: list[Step]) -> list[_Traffic]:
         for index, view in enumerate(step.reads):
             if view is not None:
                 rows = graph.nodes[step.node].operator.input_rows(call, index, step.rows)
+                if rows[0] == rows[1]:
+                    continue
                 needed = traffic[view.buffer].needed
                 needed[at] = min(needed.get(at, program.buffers[view.buffer].nbytes), _start(view, rows[0]))
         for view in step.writes:

@@ -22,6 +22,7 @@ from refsim.memsim.order import Ordered, ordered
 from refsim.memsim.patch import PATCHES, patched, stages
 from refsim.memsim.plan import Planner
 from refsim.memsim.planners.hill_climb import hill_climb
+from refsim.memsim.planners.optimal import optimal
 from refsim.memsim.planners.smallest import smallest
 from refsim.memsim.program import Program
 from refsim.memsim.segments import Option, Segments
@@ -48,7 +49,10 @@ def least_sram(
     `planner` places what is cut; with the default one the best few are searched further. Inputs that are `outside`
     take no bytes of ours (`memsim.camera`).
     """
-    found = min(_candidates(graph, numerics, effort, planner, outside), key=lambda program: program.own_bytes)
+    quick = smallest if planner is optimal else planner
+    found = min(_candidates(graph, numerics, effort, quick, outside), key=lambda program: program.own_bytes)
+    if planner is optimal:  # once, as it takes its time
+        found = min(found, placed(found, optimal), key=lambda program: program.own_bytes)
     found.verify()
     return found
 
@@ -88,8 +92,9 @@ def _cut(search: _Search, planner: Planner) -> Iterator[Program]:
     programs = [placed(search.program(cut), planner) for cut in dict.fromkeys(search.cuts())]
     yield from programs
     if planner is smallest and len(programs) > 1:
-        programs.sort(key=lambda program: program.own_bytes)
-        yield from (placed(program, hill_climb) for program in programs[:REFINED])
+        by_size = sorted(programs, key=lambda program: program.own_bytes)
+        worth = dict.fromkeys((*programs[:REFINED], *by_size[:REFINED]))  # least bytes live, least bytes as placed
+        yield from (placed(program, hill_climb) for program in worth)
 
 
 class _Search:

@@ -1,5 +1,6 @@
 """Local search: exchange two ranges in the order of placing, one of them under the peak; keep what is not worse.
 
+Where nothing has become better for a while, the best order known is shaken and the search goes on from there.
 The idea is that of ethos-u-vela's hill climb allocator; moves and limits are our own.
 """
 
@@ -11,6 +12,8 @@ from random import Random
 from refsim.memsim.plan import LiveRange, Meetings, Slack, meetings, place
 
 SEED = 1
+PATIENCE = 150  # tries without a lower peak
+SHAKES = 4  # exchanges at random
 
 
 def improved(
@@ -20,19 +23,34 @@ def improved(
 
     Sizes must be aligned; the same for the same arguments.
     """
-    peak = _peak(ranges, best)
+    lowest = peak = _peak(ranges, best)
     if peak <= target or len(ranges) < 2:
         return best
-    random, meets, current, order = Random(SEED), meetings(ranges), best, _order(ranges, best)
+    random, meets, current, since = Random(SEED), meetings(ranges), best, 0
+    order = kept = _order(ranges, best)
     for _ in range(most):
         changed = _exchanged(order, random.choice(_under_the_peak(ranges, current, meets)), random)
         offsets = place(ranges, changed, meets, slack)
         found = _peak(ranges, offsets)
+        since = 0 if found < peak else since + 1
         if found <= peak:
             peak, order, current = found, changed, offsets
-        if peak <= target:
+        if peak < lowest:
+            lowest, kept, best = peak, order, current
+        if lowest <= target:
             break
-    return current
+        if since > PATIENCE:
+            order, since = _shaken(kept, random), 0
+            current = place(ranges, order, meets, slack)
+            peak = _peak(ranges, current)
+    return best
+
+
+def _shaken(order: Sequence[int], random: Random) -> list[int]:
+    shaken = list(order)
+    for _ in range(SHAKES):
+        shaken = _exchanged(shaken, random.randrange(len(shaken)), random)
+    return shaken
 
 
 def _peak(ranges: Sequence[LiveRange], offsets: Sequence[int]) -> int:
