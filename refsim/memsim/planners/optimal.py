@@ -6,8 +6,12 @@ the solver is only asked for something smaller, so an infeasible problem proves 
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,9 +92,10 @@ def _improved(plan: Plan, bound: int, time_limit_s: float) -> tuple[Plan | None,
     pairs = _Pairs.of(plan)
     solver, problem = _solver(), _problem(plan, pairs, bound)
     options = {"time_limit": time_limit_s, "mip_rel_gap": 0.0}
-    answer = solver(**problem, options=options)
-    if answer.status == FAILED:  # now and then HiGHS fails at once on small problems, in its presolve
-        answer = solver(**problem, options={**options, "presolve": False})
+    with _silenced():
+        answer = solver(**problem, options=options)
+        if answer.status == FAILED:  # now and then HiGHS fails at once on small problems, in its presolve
+            answer = solver(**problem, options={**options, "presolve": False})
     if answer.status == INFEASIBLE:
         return None, plan.nbytes
     dual = getattr(answer, "mip_dual_bound", None)
@@ -100,6 +105,22 @@ def _improved(plan: Plan, bound: int, time_limit_s: float) -> tuple[Plan | None,
     found = pairs.settled(len(plan.ranges), answer.x[len(plan.ranges) + 1 :])
     better = None if found is None else replace(plan, offsets=found)
     return (better if better and better.nbytes < plan.nbytes else None), proven
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """HiGHS at times prints remarks of its own through C's stdout, where somebody expects our answer."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        with suppress(AttributeError, OSError, TypeError):
+            ctypes.CDLL(None).fflush(None)  # what C still holds back
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import importlib
 import sys
 from itertools import accumulate, permutations
@@ -153,3 +154,13 @@ def test_without_the_solver_a_sentence_says_what_to_install(monkeypatch) -> None
 def test_the_solver_is_not_needed_where_a_heuristic_meets_the_bound(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     assert MODULE.solve((LiveRange("a", 8, 0, 1), LiveRange("b", 4, 1, 2))).proven
+
+
+def test_what_the_solver_prints_reaches_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    """HiGHS writes through C's buffered stdout, which would appear in the middle of our JSON."""
+    library = ctypes.CDLL(None)
+    with MODULE._silenced():
+        library.puts(b"a remark")
+    library.fflush(None)
+    print("ours")
+    assert capfd.readouterr().out == "ours\n"
