@@ -29,6 +29,7 @@ from refsim.memsim.segments import Option, Segments
 from refsim.memsim.transforms import INPLACE, ORDER, PATCH, STREAM, Effort
 
 LIMITS = (1.0, 1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0)  # times the least worst moment
+ANY = 1 << 40  # bytes
 HALVINGS = 6  # to come close to the least bytes within the instructions allowed
 REFINED = 3  # of the smallest programs, whose placing is searched further
 
@@ -97,6 +98,9 @@ def _cut(search: _Search, planner: Planner) -> Iterator[Program]:
         yield from (placed(program, hill_climb) for program in worth)
 
 
+NOWHERE = (1 << 60, float("inf"), None)  # bytes, instructions and option of a place where no segment may end
+
+
 class _Search:
     """Cuts of one graph."""
 
@@ -111,13 +115,13 @@ class _Search:
         return replace(made, outside=owned)
 
     def cuts(self) -> Iterator[Cut]:
-        """Cuts within growing limits of bytes and the instructions allowed; the one without streams at last."""
+        """Cuts within growing limits of bytes and the instructions allowed; the one that adds fewest at last."""
         budget = self.segments.effort.most_extra * self.segments.work.whole()
         least = max((option.nbytes for option in self.best(0)), default=0)
         allowed = self.allowed(least, budget)
-        for limit in (*(int(max(least, allowed) * times) for times in LIMITS), 1 << 40):
+        for limit in (*(int(max(least, allowed) * times) for times in LIMITS), ANY):
             cut = self.best(limit)
-            if _extra(cut) <= budget:
+            if _extra(cut) <= budget or limit == ANY:
                 yield cut
 
     def allowed(self, least: int, budget: float) -> int:
@@ -134,7 +138,8 @@ class _Search:
         """Least worst moment, but all within `limit` are equal; among equals the least extra work."""
         reach: list[tuple[int, float, Option | None]] = [(0, 0.0, None)]  # by number of nodes covered
         for end in range(1, self.count + 1):
-            reach.append(min((self.joined(reach, option, limit) for option in self.ending[end]), key=lambda r: r[:2]))
+            ways = (self.joined(reach, option, limit) for option in self.ending[end])
+            reach.append(min(ways, key=lambda r: r[:2], default=NOWHERE))
         return tuple(self.back(reach))[::-1]
 
     def joined(

@@ -63,6 +63,15 @@ class Segments:
 
     def options(self) -> Iterator[Option]:
         """Every way to run every segment that is worth a thought."""
+        yield from (option for option in self._all() if option.segment[-1] not in self.bringing)
+
+    @cached_property
+    def bringing(self) -> frozenset[int]:
+        """Nodes that bring in what lies outside, and have to run with those behind them where these can run by rows."""
+        readers = (n for t in self.outside for n in self.graph.consumers.get(t, ()))
+        return frozenset(n for n in readers if n + 1 < self.count and self.longest > 1 and self.streamable(n + 1))
+
+    def _all(self) -> Iterator[Option]:
         for n in range(self.count):
             yield Option((n,), 0, self.wholes[n], 0.0)
         for last in range(self.count):
