@@ -131,10 +131,11 @@ RS_INLINE struct rs_dot rs_conv2d_outputs(const struct rs_conv2d p, struct rs_do
 
 RS_INLINE void rs_conv2d_paired(const struct rs_conv2d p, int8_t *y0, int8_t *y1)
 {
-    const int16_t *const x = (const int16_t *)(const void *)p.scratch;
+    const int16_t *x = (const int16_t *)(const void *)p.scratch;
     const int32_t *channel = p.channel;
     const int16_t *w = p.w;
     int32_t i;
+    RS_FORGET(x);
     for (i = 0; i < (p.live & ~1); i += 2, w += p.depth, channel += 6) {
         const struct rs_dot d = rs_conv2d_outputs(p, rs_dot_2x2(x, w, p.depth / 4, channel[0]), channel);
         const int32_t c = rs_conv2d_place(p, i), next = rs_conv2d_place(p, i + 1);
@@ -186,6 +187,8 @@ RS_INLINE void rs_conv2d_pixels(const struct rs_conv2d p, int8_t *y0, int8_t *y1
 RS_INLINE void rs_conv2d_pointwise(const struct rs_conv2d p, const int8_t *x, int8_t *y, int32_t pixels)
 {
     int16_t *const wide = (int16_t *)(void *)p.scratch;
+    RS_FORGET(x);
+    RS_FORGET(y);
     for (; pixels > 0; pixels -= 2, x += 2 * p.in_c, y += 2 * p.out_c) {
         const int32_t alone = p.out_w == 1 && pixels == 1;
         if ((p.out_w & 1) && p.out_w > 1 && pixels == 1) {

@@ -1,4 +1,4 @@
-/* Rows of one channel of a depthwise convolution's input, as int16, padding filled in: in scratch, where the outputs are
+/* Rows of one channel of a depthwise convolution's input, as int16, padding filled in: in scratch, where outputs are
  * computed from. */
 #ifndef RS_DEPTHWISE_PLANE_H
 #define RS_DEPTHWISE_PLANE_H

@@ -11,7 +11,10 @@
 #define RS_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define RS_LAYER __attribute__((noinline))
+/* Takes from clang where a pointer comes from: it would mix offsets in the arena into loops, which costs registers. */
+#define RS_FORGET(pointer) __asm__("" : "+r"(pointer))
 #else
+#define RS_FORGET(pointer)
 /* noipa, because GCC 12 can drop the call of a layer: where two views share the arena pointer with different strides, a
  * store may be rewritten as an offset from address 0, and the function then looks pure. Seen on DEQUANTIZE. */
 #define RS_LAYER __attribute__((noipa))

@@ -73,10 +73,19 @@ def _all_or_none(
 
 
 def _presentable(graph: Graph, parents: Lineage, tensor: int, place: Parent) -> bool:
-    """Whether a tensor may lie there: everybody but the caller copes with gaps between rows."""
-    if tensor not in graph.inputs and tensor not in graph.outputs:
+    """Whether a tensor may lie there: everybody but the caller, and views, copes with gaps between rows."""
+    if tensor in graph.inputs:
+        return False
+    if tensor not in graph.outputs and not _seen_dense(graph, parents, tensor):
         return True
-    return tensor not in graph.inputs and dense(graph, {**parents, tensor: place}, tensor)
+    return dense(graph, {**parents, tensor: place}, tensor)
+
+
+def _seen_dense(graph: Graph, parents: Lineage, tensor: int) -> bool:
+    """Whether a view, or something that the caller gets, lies in the tensor or a piece of it already."""
+    outputs = (t for n in graph.consumers.get(tensor, ()) for t in graph.nodes[n].outputs)
+    pieces = [(t, parents[t]) for t in outputs if t in parents and parents[t].tensor == tensor]
+    return any(p.window is None or t in graph.outputs or _seen_dense(graph, parents, t) for t, p in pieces)
 
 
 def stride(graph: Graph, parents: Lineage, tensor: int) -> int:

@@ -30,7 +30,7 @@ from refsim.memsim.transforms import INPLACE, ORDER, PATCH, STREAM, Effort
 
 LIMITS = (1.0, 1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0)  # times the least worst moment
 ANY = 1 << 40  # bytes
-HALVINGS = 6  # to come close to the least bytes within the instructions allowed
+HALVINGS = 10  # to come close to the least bytes within the instructions allowed
 REFINED = 3  # of the smallest programs, whose placing is searched further
 
 PATCHED = 3  # ways to cut into patches that are placed

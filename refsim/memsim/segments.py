@@ -190,19 +190,21 @@ class _Suffixes:
                 held += self._written(n)
             held[self.calls_of[n]] += costs.calls[n].scratch
             runs[self.calls_of[n]] = True
-            extra += self._extra(n)
+            begins, extra = extra + self._extra(n, ring_in=False), extra + self._extra(n, ring_in=True)
             if max(costs.wholes[n : self.last + 1]) > costs.floor:
                 segment = tuple(range(n, self.last + 1))
-                yield Option(segment, self.rows, self._worst(segment, held, runs, left), extra)
+                yield Option(segment, self.rows, self._worst(segment, held, runs, left), begins)
 
     def _addressable(self, n: int) -> bool:
         y = self.costs.graph.nodes[n].outputs[0]
         return y not in self.plan.rings or ring_fits(self.costs.graph, y, self.plan.rings[y])
 
-    def _extra(self, n: int) -> float:
+    def _extra(self, n: int, ring_in: bool) -> float:
         """Instructions of node n's calls beyond one for all its rows."""
         work, events = self.costs.work, self.plan.events
-        return sum(work.instructions(n, events[i].begin, events[i].end) for i in self.calls_of[n]) - work.at_once(n)
+        ring_out = self.costs.graph.nodes[n].outputs[0] in self.plan.rings
+        calls = (events[i] for i in self.calls_of[n])
+        return sum(work.instructions(n, e.begin, e.end, ring_in, ring_out) for e in calls) - work.at_once(n)
 
     def _written(self, n: int) -> Series:
         """Bytes that node n's output holds at each call, from its first on."""

@@ -17,13 +17,15 @@ from refsim.memsim.stream import Schedule
 CALL = 60.0  # a layer's call: the loop's turn, registers saved and restored, addresses of its rows
 CLAMPED = 3.5  # an output's bound that saturation to int8 does not give: compare and move
 
+RING_READ, RING_WRITE = 5.5, 3.5  # a row of a channel that DEPTHWISE_CONV_2D finds in a ring, or leaves there
+
 # CONV_2D, per pair of pixels: four products of four channels (rs_dot.h), scaling and storing two channels of both
 # pixels, widening four values of both; and, unless it is 1x1, finding both windows.
 DOT, PAIR, WIDEN, WINDOWS = 12.7, 43.0, 14.0, 300.0
 
 # DEPTHWISE_CONV_2D, in scratch: a value taken there (and its zero point subtracted), a row of a channel; a channel
 # begun in a block of rows, and a word of its weights; the block, and a row of padding.
-TAKEN, SUBTRACTED, TAKEN_ROW, CHANNEL, WORD, BLOCK, PADDED_ROW = 2.05, 1.25, 6.5, 38.0, 3.1, 120.0, 9.0
+TAKEN, SUBTRACTED, TAKEN_ROW, CHANNEL, WORD, BLOCK, PADDED_ROW = 2.05, 1.25, 7.0, 38.0, 3.1, 120.0, 9.0
 # And from there: a kernel row of four outputs and its products, scaling four outputs, a row of outputs; a product of an
 # output that is left alone.
 FOUR_ROW, FOUR_TAP, FOUR, OUTPUT_ROW, ALONE_TAP = 5.0, 3.8, 25.0, 15.0, 4.2
@@ -35,12 +37,16 @@ PASSED = 7.5  # a row of the output that MEAN walks past because it is not asked
 
 
 class Turn(NamedTuple):
-    """One kernel call: what is called, how many output rows, how many rows of input 0 they need."""
+    """One kernel call: what is called, how many output rows, how many rows of input 0 they need; and whether the input,
+    and the output, are held in rings.
+    """
 
     call: Call
     kernel: KernelCall
     rows: int
     read: int
+    ring_in: bool
+    ring_out: bool
 
 
 def clamps(literals: Mapping[str, int]) -> int:
@@ -49,8 +55,10 @@ def clamps(literals: Mapping[str, int]) -> int:
 
 
 def conv2d(turn: Turn) -> float:
+    """Where a ring begins anew, the last pixel before may be without a partner: once in two calls of several rows."""
     p = turn.kernel.literals
-    pairs = (turn.rows * p["out_w"] + 1) // 2
+    torn = 0.5 if (turn.ring_in or turn.ring_out) and turn.rows > 1 and p["out_w"] % 2 else 0.0
+    pairs = (turn.rows * p["out_w"] + 1) // 2 + torn
     steps, channels = p["depth"] // 4, (p["live"] + 1) // 2
     point = p["kernel_h"] * p["kernel_w"] * p["stride_h"] * p["stride_w"] == 1
     each = channels * (DOT * steps + PAIR + 4 * CLAMPED * clamps(p)) + WIDEN * steps
@@ -71,8 +79,8 @@ def gathered(turn: Turn) -> float:
     used = (p["out_w"] - 1) * p["stride_w"] + (p["kernel_w"] - 1) * p["dilation_w"] + 1 - p["pad_left"]
     value = TAKEN + (SUBTRACTED if p["subtract"] else 0.0)
     words = p["kernel_h"] * (p["kernel_w"] - 1 if p["stride_w"] == 1 else p["kernel_w"] // 2 + 1)
-    once = p["in_c"] * rows * (min(used, p["in_w"]) * value + TAKEN_ROW) + PADDED_ROW * plane
-    return once + blocks * (p["out_c"] * (CHANNEL + WORD * words) + BLOCK)
+    row = min(used, p["in_w"]) * value + TAKEN_ROW + RING_READ * turn.ring_in
+    return p["in_c"] * rows * row + PADDED_ROW * plane + blocks * (p["out_c"] * (CHANNEL + WORD * words) + BLOCK)
 
 
 def computed(turn: Turn) -> float:
@@ -84,7 +92,8 @@ def computed(turn: Turn) -> float:
     alone = rest if rest == 1 or (rest == 2 and threes) else 0
     fours = -(-(p["out_w"] - alone) // 4)
     four = taps * (FOUR_ROW + FOUR_TAP * width) + FOUR + 4 * CLAMPED * clamps(p)
-    return turn.rows * p["out_c"] * (fours * four + alone * taps * width * ALONE_TAP + OUTPUT_ROW)
+    row = OUTPUT_ROW + RING_WRITE * turn.ring_out
+    return turn.rows * p["out_c"] * (fours * four + alone * taps * width * ALONE_TAP + row)
 
 
 def inside(p: Mapping[str, int]) -> float:
@@ -128,12 +137,20 @@ class Work:
 
     def __init__(self, graph: Graph, calls: Sequence[KernelCall]) -> None:
         self.graph, self.calls = graph, calls
-        self.known: dict[tuple[int, int, int], float] = {}
+        self.known: dict[tuple[int, int, int, bool, bool], float] = {}
 
     def extra(self, plan: Schedule) -> float:
         """Instructions that the calls of a streamed segment take beyond running each of its nodes at once."""
-        nodes = {event.node for event in plan.events}
-        return sum(self.instructions(e.node, e.begin, e.end) for e in plan.events) - sum(map(self.at_once, nodes))
+        rings = {n: self.rings(plan, n) for n in {event.node for event in plan.events}}
+        streamed = sum(self.instructions(e.node, e.begin, e.end, *rings[e.node]) for e in plan.events)
+        return streamed - sum(map(self.at_once, rings))
+
+    def rings(self, plan: Schedule, node: int) -> tuple[bool, bool]:
+        """Whether a node's input 0, and its output, are held in rings."""
+        tensors = self.graph.tensors
+        ends = (self.graph.nodes[node].inputs[0], self.graph.nodes[node].outputs[0])
+        first, last = (plan.rings.get(t, tensors[t].rows) < tensors[t].rows for t in ends)
+        return first, last
 
     def whole(self) -> float:
         """Instructions of all nodes, run at once each."""
@@ -142,21 +159,22 @@ class Work:
     def at_once(self, node: int) -> float:
         n = self.graph.nodes[node]
         call = self.graph.call(n)
-        return 0.0 if n.operator.is_view(call) else self.instructions(node, 0, call.y.rows)
+        return 0.0 if n.operator.is_view(call) else self.instructions(node, 0, call.y.rows, False, False)
 
-    def instructions(self, node: int, begin: int, end: int) -> float:
-        """Of one kernel call, for output rows [begin, end)."""
-        found = self.known.get((node, begin, end))
+    def instructions(self, node: int, begin: int, end: int, ring_in: bool = True, ring_out: bool = True) -> float:
+        """Of one kernel call, for output rows [begin, end), from a ring and to a ring, or from and to whole tensors."""
+        key = (node, begin, end, ring_in, ring_out)
+        found = self.known.get(key)
         if found is None:
-            found = self.known[node, begin, end] = self._instructions(node, (begin, end))
+            found = self.known[key] = self._instructions(node, (begin, end), ring_in, ring_out)
         return found
 
-    def _instructions(self, node: int, rows: Rows) -> float:
+    def _instructions(self, node: int, rows: Rows, ring_in: bool, ring_out: bool) -> float:
         n, kernel = self.graph.nodes[node], self.calls[node]
         call = self.graph.call(n)
         low, high = n.operator.input_rows(call, 0, rows)
         formula = FORMULAS.get(kernel.kernel, elements)
-        return CALL + formula(Turn(call, kernel, rows[1] - rows[0], high - low))
+        return CALL + formula(Turn(call, kernel, rows[1] - rows[0], high - low, ring_in, ring_out))
 
 
 def extra(graph: Graph, calls: Sequence[KernelCall], plan: Schedule) -> float:
