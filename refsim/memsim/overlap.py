@@ -52,7 +52,8 @@ def _traffic(program: Program, steps: list[Step]) -> list[_Traffic]:
                 needed = traffic[view.buffer].needed
                 needed[at] = min(needed.get(at, program.buffers[view.buffer].nbytes), _start(view, rows[0]))
         for view in step.writes:
-            traffic[view.buffer].written[at] = _end(program, view, step.rows[1])
+            written = traffic[view.buffer].written  # several outputs may lie in one buffer
+            written[at] = max(written.get(at, 0), _end(program, view, step.rows[1]))
         if step.scratch is not None:
             traffic[step.scratch].written[at] = program.buffers[step.scratch].nbytes
     for view in program.outputs:
