@@ -58,9 +58,7 @@ def stage(text: str) -> tuple[int, int]:
     """N:P of --patches."""
     layers, _, patches = text.partition(":")
     if not (layers.isdecimal() and patches.isdecimal()):
-        raise argparse.ArgumentTypeError(
-            f"'{text}': expected N:P, layers and patches a side, as in 15:4"
-        )
+        raise argparse.ArgumentTypeError(f"'{text}': expected N:P, layers and patches a side, as in 15:4")
     return int(layers), int(patches)
 
 

@@ -44,25 +44,36 @@ struct rs_dot {
     "smlad %[f0], r1, lr, %[f0]\n\t"                                                                                   \
     "smlad %[f1], r3, lr, %[f1]\n\t"
 #define RS_DOT_REGISTERS                                                                                               \
-    [x] "+r"(x), [w] "+r"(w), [b0] "+r"(d.both0), [b1] "+r"(d.both1), [f0] "+r"(d.first0), [f1] "+r"(d.first1)
-#define RS_DOT_REGISTERS_FIRST                                                                                         \
     [x] "+r"(x), [w] "+r"(w), [b0] "=&r"(d.both0), [b1] "=&r"(d.both1), [f0] "=&r"(d.first0), [f1] "+r"(d.first1)
 #define RS_DOT_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
 
+/* One statement for all steps: GCC 12 at times finds no registers for a second one. */
+#define RS_DOT_RUN(text) __asm__ volatile(text : RS_DOT_REGISTERS : [end] "r"(end) : RS_DOT_CLOBBERS)
+#define RS_DOT_STRAIGHT(text) __asm__ volatile(text : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS)
+#define RS_DOT_TWO RS_DOT_STEP RS_DOT_STEP
+#define RS_DOT_FOUR RS_DOT_TWO RS_DOT_TWO
+#define RS_DOT_LOOP                                                                                                    \
+    "mov %[b0], %[f1]\n\t"                                                                                             \
+    "mov %[b1], %[f1]\n\t"                                                                                             \
+    "mov %[f0], %[f1]\n\t"                                                                                             \
+    "1:\n\t" RS_DOT_FOUR                                                                                               \
+    "cmp %[x], %[end]\n\t"                                                                                             \
+    "bne 1b\n\t"
+
+/* `steps` literal, 1 to 8. */
 RS_INLINE struct rs_dot rs_dot_straight(const int16_t *x, const int16_t *w, int32_t steps, int32_t bias)
 {
     struct rs_dot d;
     d.first1 = bias;
-    if (steps & 1) {
-        __asm__ volatile(RS_DOT_FIRST : RS_DOT_REGISTERS_FIRST : : RS_DOT_CLOBBERS);
-    } else {
-        __asm__ volatile(RS_DOT_FIRST RS_DOT_STEP : RS_DOT_REGISTERS_FIRST : : RS_DOT_CLOBBERS);
-    }
-    if ((steps - 1) & 2) {
-        __asm__ volatile(RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
-    }
-    if ((steps - 1) & 4) {
-        __asm__ volatile(RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
+    switch (steps) {
+    case 1: RS_DOT_STRAIGHT(RS_DOT_FIRST); break;
+    case 2: RS_DOT_STRAIGHT(RS_DOT_FIRST RS_DOT_STEP); break;
+    case 3: RS_DOT_STRAIGHT(RS_DOT_FIRST RS_DOT_TWO); break;
+    case 4: RS_DOT_STRAIGHT(RS_DOT_FIRST RS_DOT_TWO RS_DOT_STEP); break;
+    case 5: RS_DOT_STRAIGHT(RS_DOT_FIRST RS_DOT_FOUR); break;
+    case 6: RS_DOT_STRAIGHT(RS_DOT_FIRST RS_DOT_FOUR RS_DOT_STEP); break;
+    case 7: RS_DOT_STRAIGHT(RS_DOT_FIRST RS_DOT_FOUR RS_DOT_TWO); break;
+    default: RS_DOT_STRAIGHT(RS_DOT_FIRST RS_DOT_FOUR RS_DOT_TWO RS_DOT_STEP); break;
     }
     return d;
 }
@@ -76,24 +87,23 @@ RS_INLINE struct rs_dot rs_dot_2x2(const int16_t *x, const int16_t *w, int32_t s
         return rs_dot_straight(x, w, steps, bias);
     }
     d.first1 = bias;
-    __asm__ volatile("mov %[b0], %[f1]\n\tmov %[b1], %[f1]\n\tmov %[f0], %[f1]\n\t"
-                     "1:\n\t" RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP RS_DOT_STEP "cmp %[x], %[end]\n\tbne 1b"
-                     : RS_DOT_REGISTERS_FIRST
-                     : [end] "r"(end)
-                     : RS_DOT_CLOBBERS);
-    if (steps & 1) {
-        __asm__ volatile(RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
-    }
-    if (steps & 2) {
-        __asm__ volatile(RS_DOT_STEP RS_DOT_STEP : RS_DOT_REGISTERS : : RS_DOT_CLOBBERS);
+    switch (steps & 3) {
+    case 0: RS_DOT_RUN(RS_DOT_LOOP); break;
+    case 1: RS_DOT_RUN(RS_DOT_LOOP RS_DOT_STEP); break;
+    case 2: RS_DOT_RUN(RS_DOT_LOOP RS_DOT_TWO); break;
+    default: RS_DOT_RUN(RS_DOT_LOOP RS_DOT_TWO RS_DOT_STEP); break;
     }
     return d;
 }
 
+#undef RS_DOT_RUN
+#undef RS_DOT_STRAIGHT
+#undef RS_DOT_TWO
+#undef RS_DOT_FOUR
+#undef RS_DOT_LOOP
 #undef RS_DOT_FIRST
-#undef RS_DOT_REGISTERS_FIRST
-#undef RS_DOT_STEP
 #undef RS_DOT_REGISTERS
+#undef RS_DOT_STEP
 #undef RS_DOT_CLOBBERS
 
 #elif RS_ASSEMBLY && RS_FEW_REGISTERS

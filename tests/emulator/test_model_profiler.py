@@ -77,7 +77,7 @@ def test_cycles_are_those_that_validate_counts_for_the_same_input(compiler: str,
 
 def test_other_transforms_and_planners_are_run(compiler: str) -> None:
     plain = profile_model(small(), M4, toolchain=compiler, transforms="none", planner="linear")
-    streamed = profile_model(small(), M4, toolchain=compiler, optimize="sram")
+    streamed = profile_model(small(), M4, toolchain=compiler, transforms="stream")
     assert plain.profile.instructions < streamed.profile.instructions
 
 

@@ -18,7 +18,7 @@ def test_validate_writes_a_page_and_holds_a_budget(capsys: pytest.CaptureFixture
     assert (status, err, found["bit_exact"], found["fits"]) == (1, "", True, False)
     assert found["sram"]["available"] == 16 * 1024
     assert found["budget"]["over_sram"] == found["sram"]["total"] - 16 * 1024 > 0
-    assert found["budget"]["helps"][0]["what"].startswith("--optimize")
+    assert found["budget"]["helps"][0]["what"].startswith("--transforms")
     text = page.read_text()
     assert "Bit-exact" in text
     assert "does not fit" in text

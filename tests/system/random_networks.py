@@ -13,6 +13,8 @@ MOST = 24_000  # elements of a tensor, so that a network takes little time
 class Maker:
     """Draws one network; `random.Random(seed)` with integers only, so that a seed means the same everywhere."""
 
+    channels = 20  # of a convolution, at most
+
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
         self.b = Builder(f"random {seed}", seed=seed)
@@ -39,8 +41,8 @@ class Maker:
 
     def conv2d(self, x: Tensor) -> Tensor:
         w = self.window(x)
-        channels = self.draw.randint(1, 20)
-        return self.b.conv2d(x, channels, w.pop("kernel"), activation=self.activation(), quant=self.quant(), **w)
+        count = self.draw.randint(1, self.channels)
+        return self.b.conv2d(x, count, w.pop("kernel"), activation=self.activation(), quant=self.quant(), **w)
 
     def pointwise(self, x: Tensor) -> Tensor:
         return self.b.conv2d(x, 4 * self.draw.randint(1, 9), 1, activation=self.activation(), quant=self.quant())
