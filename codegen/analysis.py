@@ -116,9 +116,13 @@ class Analysis:
 
     @property
     def holds(self) -> bool:
-        """False when there is a budget, and refsim's code is known to exceed it."""
-        own = self.needs.get(OWN)
-        return self.budget is None or own is None or own.fits(self.budget) is not False
+        """False when there is a budget, and refsim's code is known to exceed it.
+
+        Where refsim was not asked about, when any of those that were does.
+        """
+        judged = [self.needs[OWN]] if OWN in self.needs else self.needs.values()
+        budget = self.budget
+        return budget is None or all(need.fits(budget) is not False for need in judged)
 
 
 def analyze(

@@ -50,16 +50,18 @@ def nbytes(text: str) -> int:
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
     text = "fail above so many bytes of {}, as above the board's: 65536, 64K, 1M (K is 1024)"
-    parser.add_argument("--sram", type=nbytes, metavar="BYTES", help=text.format("SRAM"))
+    parser.add_argument(
+        "--sram", type=nbytes, metavar="BYTES", help=text.format("SRAM") + "; only validate counts stack"
+    )
     parser.add_argument("--flash", type=nbytes, metavar="BYTES", help=text.format("flash"))
 
 
 def stage(text: str) -> tuple[int, int]:
     """N:P of --patches."""
-    layers, _, patches = text.partition(":")
-    if not (layers.isdecimal() and patches.isdecimal()):
+    match = re.fullmatch(r"([0-9]{1,6}):([0-9]{1,6})", text, re.ASCII)
+    if match is None:
         raise argparse.ArgumentTypeError(f"'{text}': expected N:P, layers and patches a side, as in 15:4")
-    return int(layers), int(patches)
+    return int(match[1]), int(match[2])
 
 
 def _configure_analyze(parser: argparse.ArgumentParser) -> None:
@@ -126,9 +128,9 @@ def _write(
     found: Analysis, rivals: list[Contender], shortfall: Shortfall | None, arguments: argparse.Namespace
 ) -> None:
     """The files that were asked for."""
-    if arguments.svg:
+    if arguments.svg is not None:
         files.write(arguments.svg, _drawn(found, rivals, arguments).encode())
-    if arguments.html:
+    if arguments.html is not None:
         from codegen.html import html
         from codegen.report_page import analysis_page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,9 +84,9 @@ def _validate(arguments: argparse.Namespace) -> int:
         )
         needs = found.sram.total, found.flash.total
         short = shortfall(limits, graph, program, *needs, model=arguments.model, numerics=rules)
-    if arguments.csv:
+    if arguments.csv is not None:
         files.write(arguments.csv, report.as_csv(found).encode())
-    if arguments.html:
+    if arguments.html is not None:
         files.write(arguments.html, _page(found, graph, program, short, arguments))
     if arguments.json:
         told = budget.as_json(short) if short else None
@@ -147,7 +148,7 @@ def _is_model(subject: str) -> bool:
     """
     if subject.startswith("zoo:") or subject.lower().endswith(MODEL_SUFFIXES):
         return True
-    if not Path(subject).exists():
+    if not os.path.exists(subject):  # Path's own fails where a name is too long
         raise UsageError(f"'{subject}' is not there: expected a .tflite file, zoo:NAME, or a firmware image")
     try:
         if not Path(subject).is_file():  # to open a pipe is to wait for it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -18,7 +19,9 @@ def _refused(path: str | Path, error: OSError) -> OutputError:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    target = target.resolve()  # a link stays a link
+    target = Path(os.path.realpath(target))  # a link stays a link
+    if target.is_symlink():  # what is left of links in a circle
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         scratch.write_bytes(data)
@@ -32,9 +35,9 @@ def _replace(target: Path, data: bytes) -> None:
 def write(path: str | Path, data: bytes) -> None:
     """Write or replace a file. Devices and pipes are not replaced. Raises OutputError."""
     target = Path(path)
-    if not str(path) or (target.exists() and not target.is_file()):
-        raise OutputError(f"'{path}' is not a regular file: expected the name of a file to write; give another")
     try:
+        if not str(path) or (target.exists() and not target.is_file()):
+            raise OutputError(f"'{path}' is not a regular file: expected the name of a file to write; give another")
         _replace(target, data)
     except OSError as error:
         raise _refused(path, error) from None

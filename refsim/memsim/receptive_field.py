@@ -52,7 +52,8 @@ def patched_stage(graph: Graph, nodes: int, patches: int) -> PatchedStage:
     output = graph.tensors[graph.nodes[nodes - 1].outputs[0]]
     if len(output.shape) != 4 or output.shape[1] % patches or output.shape[1] != output.shape[2]:
         raise UsageError(
-            f"graph '{graph.name}': '{output.name}' {output} cannot be cut into {patches}x{patches} patches"
+            f"graph '{graph.name}': '{output.name}' {output} cannot be cut into {patches}x{patches} patches: "
+            "expected a square output of four axes whose side they divide"
         )
     sides = patch_sides(graph, nodes, output.shape[1] // patches)
     macs = [(node, node.operator.macs(graph.call(node))) for node in graph.nodes[:nodes]]

@@ -66,11 +66,18 @@ def _candidates(
         best = ordered(graph, calls, inplace) if ORDER in effort.transforms else Ordered.as_given(graph)
         mine = [calls[n] for n in best.order]
         yield from _cut(_Search(Segments(best.graph, mine, effort, inplace, outside)), planner)
-    if effort.transforms:  # what a planner makes of less is not always less
-        yield from _candidates(graph, numerics, Effort(frozenset(), 0.0), planner, outside)
+    if effort.transforms and not outside:  # what a planner makes of less is not always less
+        yield from _candidates(graph, numerics, _fewer(effort), planner, outside)
     if PATCH in effort.transforms:
         for segments in _in_patches(graph, numerics, effort, outside):
             yield from _cut(_Search(segments), planner)
+
+
+def _fewer(effort: Effort) -> Effort:
+    """Layers one at a time where chains were allowed, else whole tensors as they come."""
+    if STREAM in effort.transforms:
+        return effort._replace(transforms=effort.transforms - {STREAM, PATCH})
+    return Effort(frozenset(), 0.0)
 
 
 def _in_patches(graph: Graph, numerics: Numerics, effort: Effort, outside: frozenset[int]) -> list[Segments]:

@@ -37,6 +37,8 @@ def effort(optimize: str, transforms: str | None = None) -> Effort:
     if transforms is None:
         return OPTIMIZE[optimize]
     names = [] if transforms == "none" else transforms.split(",")
+    if "none" in names:
+        raise UsageError(f"--transforms '{transforms}': none goes with no other; leave it or the others out")
     if unknown := [name for name in names if name not in NAMES]:
         raise UsageError(f"--transforms '{unknown[0]}' is not known: expected none, or some of {','.join(NAMES)}")
     return Effort(frozenset(names), CHOSEN)

@@ -58,6 +58,8 @@ def series_beside(name: str, other: Occupancy, base: int, graph: Graph, axis: Oc
     """Another plan of `graph` on the layers of `axis`."""
     if [layer.tensor for layer in other.layers] == [layer.tensor for layer in axis.layers]:
         return series(name, other, base)
+    if not axis.layers:  # every layer of ours is eliminated: the legend alone tells it
+        return Series(name, (), (other.most + base,), other.nbytes + base)
     places = _places(graph, axis)
     most = [0] * len(axis.layers)
     for column in other.columns:

@@ -106,7 +106,8 @@ class TestWithoutCompiler:
         assert (status, found["board"], found["fits"]["refsim"]) == (1, "tiny", False)
         assert cli.main(["analyze", "zoo:ds-cnn", "--board", board]) == 1
         assert "too much" in capsys.readouterr().out
-        assert answer(capsys, "zoo:ds-cnn", "--board", board, "--runtime", "tflm")[0] == 0
+        assert answer(capsys, "zoo:ds-cnn", "--board", board, "--runtime", "tflm")[0] == 1
+        assert answer(capsys, "zoo:ds-cnn", "--board", board, "--runtime", "refsim", "--runtime", "tflm")[0] == 1
 
     @pytest.mark.parametrize("name", ["mcunet_vww1", "mlperf_vww"])
     def test_heads_of_published_files(self, name, shared_models: Path) -> None:

@@ -237,8 +237,8 @@ def test_networks_that_did_not_fit_are_named_and_not_compared() -> None:
 @needs_compiler
 def test_output_is_written_and_is_the_same_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one row; that a second run gives the same row, the committed page's lines show."""
-    target = tmp_path / "table3.md"
-    monkeypatch.setattr(table3, "row", lambda network, progress: executed(network, ALL))
+    target, made = tmp_path / "table3.md", executed(FIRST, ALL)
+    monkeypatch.setattr(table3, "row", lambda network, progress: made)
     words = ["--network", FIRST, "--output", str(target)]
     assert table3.main(words) == 0
     first = target.read_text()

@@ -79,6 +79,40 @@ def test_an_unknown_network(capsys: pytest.CaptureFixture[str]) -> None:
             "--versus 'tvm' is not known: expected a runtime (tflm, cmsis-nn, x-cube-ai, tinyengine), an --optimize"
             " (latency, balanced, sram) or --transforms (none, or some of order,inplace,overlap,patch,stream)",
         ),
+        (
+            ("validate", "--transforms", "order,none"),
+            "--transforms 'order,none': none goes with no other; leave it or the others out",
+        ),
+        (
+            ("generate", "zoo:ds-cnn", "-o", "x", "--transforms", "order,,inplace"),
+            "--transforms '' is not known: expected none, or some of order,inplace,overlap,patch,stream",
+        ),
+        (
+            ("analyze", "zoo:ds-cnn", "--transforms", "Order"),
+            "--transforms 'Order' is not known: expected none, or some of order,inplace,overlap,patch,stream",
+        ),
+        (
+            ("analyze", "zoo:ds-cnn", "--optimize", "speed"),
+            "--optimize 'speed' is not known: expected one of latency, balanced, sram",
+        ),
+        (
+            ("analyze", "zoo:ds-cnn", "--runtime", ""),
+            "runtime '' is not known: expected one of refsim, tflm, cmsis-nn, x-cube-ai, tinyengine",
+        ),
+        (
+            ("analyze", "zoo:ds-cnn", "--patches", "1:2:3"),
+            "argument --patches: '1:2:3': expected N:P, layers and patches a side, as in 15:4;"
+            " see 'refsim analyze --help'",
+        ),
+        (
+            ("analyze", "zoo:ds-cnn", "--patches", "1:\u0663"),
+            "argument --patches: '1:\u0663': expected N:P, layers and patches a side, as in 15:4;"
+            " see 'refsim analyze --help'",
+        ),
+        (
+            ("analyze", "zoo:ds-cnn", "--patches", "99:2"),
+            "--patches 99:2: expected 1 to 13 layers of 'ds-cnn', and patches > 0",
+        ),
         (("generate", "zoo:ds-cnn"), "the following arguments are required: -o/--output; see 'refsim generate --help'"),
     ],
 )
@@ -94,6 +128,9 @@ def test_bad_use_is_one_sentence(capsys: pytest.CaptureFixture[str], words: tupl
         (("zoo:dscnn",), "the zoo has no network 'dscnn': did you mean 'ds-cnn'?"),
         (("none.tflite",), "there is no model file 'none.tflite'"),
         (("none.elf",), "'none.elf' is not there: expected a .tflite file, zoo:NAME, or a firmware image"),
+        (("n" * 300,), f"'{'n' * 300}' is not there: expected a .tflite file, zoo:NAME, or a firmware image"),
+        (("",), "'' is not there: expected a .tflite file, zoo:NAME, or a firmware image"),
+        (("zoo:ds-cnn", "--transforms", "tile"), "--transforms 'tile' is not known: expected none, or some of"),
         (("ds-cnn", "--entry", "main"), "'ds-cnn' is not there: expected a .tflite file, zoo:NAME, or a firmware"),
         ((), "the following arguments are required: MODEL/IMAGE; see 'refsim profile --help'"),
         (("zoo:ds-cnn", "--optimize", "x"), "--optimize 'x' is not known: expected one of"),
@@ -151,6 +188,39 @@ def test_pictures_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp
     text = refused(capsys, "analyze", "zoo:ds-cnn", "--runtime", "refsim", flag, str(tmp_path))
     assert text.startswith(f"'{tmp_path}' is not a regular file: ")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("words", [("analyze", "--svg"), ("analyze", "--html"), ("validate", "--csv")])
+def test_no_name_for_a_file_is_not_ignored(capsys: pytest.CaptureFixture[str], words: tuple[str, str]) -> None:
+    verb, flag = words
+    extra = ("--runtime", "refsim") if verb == "analyze" else ("--count", "0")
+    text = refused(capsys, verb, "zoo:ds-cnn", *extra, flag, "")
+    assert text == "'' is not a regular file: expected the name of a file to write; give another"
+
+
+def test_names_that_the_file_system_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    remedy = "expected a place that you may write to; give another"
+    loop, long = tmp_path / "loop", tmp_path / ("n" * 300)
+    loop.symlink_to(loop)
+    text = refused(capsys, "run", "zoo:ds-cnn", "-o", str(loop))
+    assert text == f"'{loop}' cannot be written (Too many levels of symbolic links): {remedy}"
+    text = refused(capsys, "run", "zoo:ds-cnn", "-o", str(long))
+    assert text == f"'{long}' cannot be written (File name too long): {remedy}"
+    assert [p.name for p in tmp_path.iterdir()] == ["loop"]
+    assert loop.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["split/one_part", "transpose/unit_axes"])
+def test_a_model_of_which_nothing_is_left_is_drawn_beside_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, root: Path, name: str
+) -> None:
+    page, picture = tmp_path / "a.html", tmp_path / "a.svg"
+    model = str(root / f"golden/reference/{name}.tflite")
+    assert cli.main(["analyze", model, "--versus", "tflm", "--html", str(page), "--svg", str(picture)]) == 0
+    assert capsys.readouterr().out
+    assert "tflm" in picture.read_text()
+    assert "tflm" in page.read_text()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nonsense", b"\x93NUMPY", b"text"])
