@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from refsim.graph import Graph
+from refsim.graph import Graph, Node
 from refsim.memsim.lineage import Lineage, root
 
 # Operators whose rows may follow their input's through the same bytes when only `inplace` is allowed.
@@ -45,9 +45,15 @@ def replaced(graph: Graph, parents: Lineage) -> Mapping[int, int]:
     for n, node in enumerate(graph.nodes):
         y = node.outputs[0]
         for x in (node.inputs[i] for i in node.operator.overwrites(graph.call(node))):
-            if y not in found and x not in parents and y not in parents and last[x] <= n and _alike(graph, x, y):
+            own = x not in parents and y not in parents and _alone(graph, parents, node, x)
+            if y not in found and own and last[x] <= n and _alike(graph, x, y):
                 found[y] = x
     return found
+
+
+def _alone(graph: Graph, parents: Lineage, node: Node, x: int) -> bool:
+    """Whether no other input of the node is a piece of x, which it may read after x's own bytes are gone."""
+    return all(t == x or root(parents, t) != x for t in graph.activations(node))
 
 
 def _alike(graph: Graph, x: int, y: int) -> bool:

@@ -83,8 +83,9 @@ def _presentable(graph: Graph, parents: Lineage, tensor: int, place: Parent) -> 
 
 def _seen_dense(graph: Graph, parents: Lineage, tensor: int) -> bool:
     """Whether a view, or something that the caller gets, lies in the tensor or a piece of it already."""
-    outputs = (t for n in graph.consumers.get(tensor, ()) for t in graph.nodes[n].outputs)
-    pieces = [(t, parents[t]) for t in outputs if t in parents and parents[t].tensor == tensor]
+    outputs = [t for n in graph.consumers.get(tensor, ()) for t in graph.nodes[n].outputs]
+    joined = graph.nodes[graph.producers[tensor]].inputs if tensor in graph.producers else ()
+    pieces = [(t, parents[t]) for t in (*outputs, *joined) if t in parents and parents[t].tensor == tensor]
     return any(p.window is None or t in graph.outputs or _seen_dense(graph, parents, t) for t, p in pieces)
 
 

@@ -27,7 +27,7 @@ SMALL = 64
 class Ordered:
     """The graph with its nodes in the best order found, and where each was before.
 
-    `exact`: no order has a lower worst moment.
+    `exact`: no order has a lower worst moment, with tensors in place where the graph as given lets them.
     """
 
     graph: Graph

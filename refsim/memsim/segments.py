@@ -63,7 +63,10 @@ class Segments:
 
     def options(self) -> Iterator[Option]:
         """Every way to run every segment that is worth a thought."""
-        yield from (option for option in self._all() if option.segment[-1] not in self.bringing)
+        found = [option for option in self._all() if option.segment[-1] not in self.bringing]
+        yield from found
+        carried = {n for option in found for n in option.segment}
+        yield from (Option((n,), 0, self.wholes[n], 0.0) for n in sorted(self.bringing - carried))
 
     @cached_property
     def bringing(self) -> frozenset[int]:

@@ -175,13 +175,3 @@ class Work:
         low, high = n.operator.input_rows(call, 0, rows)
         formula = FORMULAS.get(kernel.kernel, elements)
         return CALL + formula(Turn(call, kernel, rows[1] - rows[0], high - low, ring_in, ring_out))
-
-
-def extra(graph: Graph, calls: Sequence[KernelCall], plan: Schedule) -> float:
-    """`Work.extra` for a single question; who has many keeps a Work."""
-    return Work(graph, calls).extra(plan)
-
-
-def whole(graph: Graph, calls: Sequence[KernelCall]) -> float:
-    """`Work.whole` for a single question."""
-    return Work(graph, calls).whole()

@@ -21,7 +21,7 @@ from typing import Any
 
 from codegen import build, toolchain
 from emulator import image
-from emulator.validation import _roomy, execute, prepare
+from emulator.validation import execute, prepare
 from refsim import boards, importers, interpreter
 from refsim.graph import Graph
 from refsim.int8ops.numerics import LITERT, TFLM
@@ -56,7 +56,7 @@ def reference(path: Path) -> None:
 
 
 def emulation(graph: Graph, board: str = "nucleo-l4r5zi") -> None:
-    where = _roomy(boards.find(board))
+    where = build.roomy(boards.find(board))
     made = build.generate_sources(build.make_program(graph), TFLM, where)
     elf = image.load(build.link(made, where, toolchain.find()))
     target = prepare(made.program, made.sources.entry, made.sources.symbol, elf, where)

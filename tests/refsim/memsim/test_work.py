@@ -7,7 +7,6 @@ import pytest
 from refsim.builder import Builder
 from refsim.graph import Graph
 from refsim.int8ops.numerics import TFLM
-from refsim.memsim import work
 from refsim.memsim.lifetime import lower
 from refsim.memsim.stream import schedule
 from refsim.memsim.work import Work
@@ -52,13 +51,12 @@ def test_rings_make_calls_dearer(bottleneck: Graph) -> None:
 
 
 def test_a_whole_network_takes_about_an_instruction_a_product(bottleneck: Graph) -> None:
-    calls = lower(bottleneck, TFLM)
-    assert 1.0 < work.whole(bottleneck, calls) / bottleneck.macs < 3.0
+    assert 1.0 < Work(bottleneck, lower(bottleneck, TFLM)).whole() / bottleneck.macs < 3.0
 
 
 def test_a_mean_by_rows_is_known_to_be_a_bad_idea(bottleneck: Graph) -> None:
     """The kernel walks over all outputs at every call."""
     b = Builder("kept", seed=2)
     graph = b.build(b.mean(b.input((1, 160, 2, 2), quant=(0.05, 0)), (3,), quant=(0.05, 0)))
-    calls = lower(graph, TFLM)
-    assert work.extra(graph, calls, schedule(graph, (0,), 1)) > 10 * work.whole(graph, calls)
+    estimate = Work(graph, lower(graph, TFLM))
+    assert estimate.extra(schedule(graph, (0,), 1)) > 10 * estimate.whole()
