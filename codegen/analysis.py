@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from codegen import toolchain as toolchains
-from codegen.build import certified, generate_sources, link, make_program
+from codegen.build import certified, generate_sources, link, make_program, roomy
 from codegen.flash import measured
 from codegen.toolchain import Toolchain
 from refsim import boards, passes
-from refsim.boards import MIB, Board, Region
+from refsim.boards import Board
 from refsim.errors import InputError, ToolchainError, UnsupportedError, UsageError
 from refsim.graph import Graph, Node
 from refsim.int8ops.numerics import TFLM, Numerics
@@ -34,7 +34,6 @@ EXACT = "optimal"
 NAMES = (OWN, *RUNTIMES)
 ANY_BOARD = "nucleo-l4r5zi"  # whose core the code is built for when no board is given
 Detail = Mapping[str, float | Mapping[str, int]]  # bytes; `gap` is a share
-ROOM = 192 * MIB  # of flash for linking, so that what does not fit is measured all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +158,8 @@ def analyze(
     needs = {name: _modelled(name, graph) for name in wanted if name != OWN}
     if OWN in wanted:
         where = board or boards.find(ANY_BOARD)
-        needs[OWN] = _own(program, numerics, where, toolchain, proof) if program else Need(OWN, reason=reason)
-        if program and program.graph.parts:
-            text = suggestion(passes.optimise(graph, numerics), program.graph)
-            needs[OWN] = replace(needs[OWN], notes=(*needs[OWN].notes, *((text,) if text else ())))
+        mine = _own(program, numerics, where, toolchain, proof) if program else Need(OWN, reason=reason)
+        needs[OWN] = replace(mine, notes=(*mine.notes, *_advice(graph, numerics, program)))
     return Analysis(
         model=graph.name,
         numerics=numerics.name,
@@ -192,6 +189,12 @@ def _planned(
         return None, str(error)
 
 
+def _advice(graph: Graph, numerics: Numerics, program: Program | None) -> Iterator[str]:
+    """What is known about a Program's patches."""
+    if program and program.graph.parts and (text := suggestion(passes.optimise(graph, numerics), program.graph)):
+        yield text
+
+
 def _modelled(name: str, graph: Graph) -> Need:
     try:
         found = RUNTIMES[name](graph)
@@ -217,15 +220,11 @@ def _own(
         compiler: Toolchain = toolchains.find(toolchain)
     except ToolchainError as error:
         return replace(need, detail={**detail, "constants": need.constants}, without_flash=str(error))
-    roomy = replace(board, flash=_grown(board.flash), sram=_grown(board.sram))
-    linked = measured(link(made, roomy, compiler), made.sources, roomy.sram)
+    where = roomy(board)
+    linked = measured(link(made, where, compiler), made.sources, where.sram)
     flash, constants = linked.flash, linked.flash.constant_bytes
     more: Detail = {"code": flash.total - constants, "constants": constants, "flash": flash.by_name}
     return replace(need, flash=flash.total, static=linked.static, detail={**detail, **more})
-
-
-def _grown(region: Region) -> Region:
-    return replace(region, size=max(region.size, ROOM))
 
 
 def _layers(graph: Graph, program: Program | None) -> Iterator[Layer]:

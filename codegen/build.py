@@ -8,7 +8,7 @@ from pathlib import Path
 from codegen.emit import Sources, emit
 from codegen.toolchain import FINDERS, Toolchain, linker_script
 from refsim import passes
-from refsim.boards import Board
+from refsim.boards import MIB, Board, Region
 from refsim.errors import UsageError
 from refsim.files import write_folder
 from refsim.graph import Graph
@@ -20,6 +20,8 @@ from refsim.memsim.planners.optimal import Certificate, solve
 from refsim.memsim.program import Program
 from refsim.memsim.search import least_sram
 from refsim.memsim.transforms import effort
+
+ROOM = 192 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ def make_program(
 ) -> Program:
     """Passes, then a Program with its memory plan.
 
-    `optimize`: latency (nothing that adds instructions), sram (whatever saves bytes), or balanced (where it adds few
-    instructions). `transforms` names what may be done instead (`memsim.transforms`). `planner` is for whole tensors.
+    `optimize`: latency (nothing that adds instructions), balanced or sram (what saves bytes and adds no more than
+    their shares of `memsim.transforms.OPTIMIZE`). `transforms` names what may be done instead.
     Raises UsageError for unknown names.
     """
     if planner not in PLANNERS:
@@ -64,6 +66,15 @@ def certified(program: Program) -> tuple[Program, Certificate]:
 def generate_sources(program: Program, numerics: Numerics, board: Board, toolchain: str = "gcc") -> Generated:
     """The C of a Program, with a Makefile for `toolchain`."""
     return Generated(program, emit(program, lower(program.graph, numerics), numerics, board, toolchain))
+
+
+def roomy(board: Board) -> Board:
+    """The board with at least ROOM bytes of each memory, so that what does not fit can still be linked and run."""
+
+    def grown(region: Region) -> Region:
+        return replace(region, size=max(region.size, ROOM))
+
+    return replace(board, flash=grown(board.flash), sram=grown(board.sram))
 
 
 def link(generated: Generated, board: Board, toolchain: Toolchain) -> Path:

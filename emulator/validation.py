@@ -31,7 +31,6 @@ from refsim.memsim.program import Program, Step, View
 from refsim.report import Flash, Layer, Limits, Report, Sram, Tensors
 
 GUARD = 16 * PAGE  # unmapped bytes between regions
-SPAN = 192 * boards.MIB  # what a board is given when the model does not fit: the report is then complete all the same
 Progress = Callable[[str, int, int], None]
 
 
@@ -138,20 +137,11 @@ def compiled(program: Program, board: Board, numerics: Numerics, toolchain: str 
     """Generate and link a Program's code, and load it. Raises InputError and ToolchainError."""
     compiler = toolchains.find(toolchain)
     made = build.generate_sources(program, numerics, board)
-    roomy = _roomy(board)
+    roomy = build.roomy(board)
     progress(f"compiling {len(made.sources.symbols)} layers", 0, 1)
     image = images.load(build.link(made, roomy, compiler))
     target = prepare(program, made.sources.entry, made.sources.symbol, image, roomy)
     return Built(compiler.version, made.sources, image, roomy, target)
-
-
-def _roomy(board: Board) -> Board:
-    """The board with at least SPAN bytes of each memory, so that what does not fit can still be run."""
-
-    def grown(region: Region) -> Region:
-        return replace(region, size=max(region.size, SPAN))
-
-    return replace(board, flash=grown(board.flash), sram=grown(board.sram))
 
 
 def _data_bytes(image: images.Image, board: Board) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from refsim.graph import Graph
+from refsim.graph import Graph, KernelCall
 from refsim.int8ops.numerics import Numerics
 from refsim.memsim.assemble import assemble
 from refsim.memsim.lifetime import lower, placed
@@ -50,8 +50,8 @@ def least_sram(
     `planner` places what is cut; with the default one the best few are searched further. Inputs that are `outside`
     take no bytes of ours (`memsim.camera`).
     """
-    quick = smallest if planner is optimal else planner
-    found = min(_candidates(graph, numerics, effort, quick, outside), key=lambda program: program.own_bytes)
+    calls, quick = lower(graph, numerics), smallest if planner is optimal else planner
+    found = min(_candidates(graph, calls, numerics, effort, quick, outside), key=lambda program: program.own_bytes)
     if planner is optimal:  # once, as it takes its time
         found = min(found, placed(found, optimal), key=lambda program: program.own_bytes)
     found.verify()
@@ -59,15 +59,19 @@ def least_sram(
 
 
 def _candidates(
-    graph: Graph, numerics: Numerics, effort: Effort, planner: Planner, outside: frozenset[int]
+    graph: Graph,
+    calls: Sequence[KernelCall],
+    numerics: Numerics,
+    effort: Effort,
+    planner: Planner,
+    outside: frozenset[int],
 ) -> Iterator[Program]:
-    calls = lower(graph, numerics)
     for inplace in _inplace(graph, effort):
         best = ordered(graph, calls, inplace) if ORDER in effort.transforms else Ordered.as_given(graph)
         mine = [calls[n] for n in best.order]
         yield from _cut(_Search(Segments(best.graph, mine, effort, inplace, outside)), planner)
     if effort.transforms and not outside:  # what a planner makes of less is not always less
-        yield from _candidates(graph, numerics, _fewer(effort), planner, outside)
+        yield from _candidates(graph, calls, numerics, _fewer(effort), planner, outside)
     if PATCH in effort.transforms:
         for segments in _in_patches(graph, numerics, effort, outside):
             yield from _cut(_Search(segments), planner)
