@@ -204,14 +204,17 @@ class _Suffixes:
 
     def _extra(self, n: int, ring_in: bool) -> float:
         """Instructions of node n's calls beyond one for all its rows."""
-        work, events = self.costs.work, self.plan.events
         ring_out = self.costs.graph.nodes[n].outputs[0] in self.plan.rings
-        calls = (events[i] for i in self.calls_of[n])
-        return sum(work.instructions(n, e.begin, e.end, ring_in, ring_out) for e in calls) - work.at_once(n)
+        return self.costs.work.by_rows(n, self._intervals(n), ring_in, ring_out)
+
+    def _intervals(self, n: int) -> list[Rows]:
+        """The output rows of node n's calls."""
+        events = self.plan.events
+        return [(events[i].begin, events[i].end) for i in self.calls_of[n]]
 
     def _written(self, n: int) -> Series:
         """Bytes that node n's output holds at each call, from its first on."""
-        tensor, ends = self.costs.graph.nodes[n].outputs[0], [self.plan.events[i].end for i in self.calls_of[n]]
+        tensor, ends = self.costs.graph.nodes[n].outputs[0], [end for _, end in self._intervals(n)]
         t = self.costs.graph.tensors[tensor]
         grown = np.zeros(len(self.plan.events), np.int64)
         grown[self.calls_of[n]] = np.minimum(ends, self.plan.rings.get(tensor, t.rows)) * t.row_bytes
@@ -230,8 +233,7 @@ class _Suffixes:
 
     def _lowest(self, n: int, index: int) -> Sequence[int]:
         """The first row of an input that each call of node n reads."""
-        events = self.plan.events
-        return [self.costs.needed(n, index, events[i].begin, events[i].end)[0] for i in self.calls_of[n]]
+        return [self.costs.needed(n, index, *rows)[0] for rows in self._intervals(n)]
 
     def _worst(self, segment: Segment, held: Series, runs: NDArray[np.bool_], left: Mapping[int, Series]) -> int:
         """Bytes live at the worst moment of a segment."""

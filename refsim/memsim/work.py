@@ -141,9 +141,14 @@ class Work:
 
     def extra(self, plan: Schedule) -> float:
         """Instructions that the calls of a streamed segment take beyond running each of its nodes at once."""
-        rings = {n: self.rings(plan, n) for n in {event.node for event in plan.events}}
-        streamed = sum(self.instructions(e.node, e.begin, e.end, *rings[e.node]) for e in plan.events)
-        return streamed - sum(map(self.at_once, rings))
+        calls: dict[int, list[Rows]] = {}
+        for event in plan.events:
+            calls.setdefault(event.node, []).append((event.begin, event.end))
+        return sum(self.by_rows(n, rows, *self.rings(plan, n)) for n, rows in calls.items())
+
+    def by_rows(self, node: int, calls: Sequence[Rows], ring_in: bool, ring_out: bool) -> float:
+        """Instructions of one node's calls beyond one call for all its rows."""
+        return sum(self.instructions(node, *rows, ring_in, ring_out) for rows in calls) - self.at_once(node)
 
     def rings(self, plan: Schedule, node: int) -> tuple[bool, bool]:
         """Whether a node's input 0, and its output, are held in rings."""
