@@ -2,18 +2,18 @@
 
 Python never runs per block. All state lies in one int64 array, whose address is the callback's user data:
 
-    header (HEADER words) | block records (CAPACITY x FIELDS) | a map, halfword -> block id, for each code region
+    header (HEADER words) | block records | edge records | a hash table of edges | a map, halfword -> block id, for
+    each code region
 
-A block is known by its start address and size; ids are given in the order of first execution, id 0 stands for
-"no block". `FALL` of a block counts how often the next block began where this one ended: for a block that ends in a
-conditional branch, the times it was not taken.
+A block is known by its start address and size, an edge by the blocks that ran one after the other; ids are given in
+the order of first execution. Block 0 stands for "no block": before the first one of a call, and after its last.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
@@ -30,15 +30,24 @@ Int64s = NDArray[np.int64]
 RUNNING, STOPPED, SLICED, LIMITED, CROWDED = range(5)  # why the machine was stopped: header[REASON]
 
 # Words of the header. INSTRUCTIONS counts those of all blocks entered, also those that an IT block skips.
-BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS = range(12)
+BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS, EDGES = range(13)
 FIRST_REGION = 16
 BASE, END, HOST, MAP = range(4)  # words of a code region
 MAX_REGIONS = 12
 HEADER = FIRST_REGION + 4 * MAX_REGIONS
 
-START, SIZE, LENGTH, COUNT, FALL, FLAG = range(6)  # words of a block; SIZE in bytes, LENGTH in instructions
+# Words of a block: SIZE in bytes, LENGTH in instructions; the edge by which it was last left downwards, and by a jump.
+START, SIZE, LENGTH, COUNT, FLAG, DOWN, JUMP = range(7)
 FIELDS = 8
 CAPACITY = 1 << 18
+
+BEFORE, BLOCK, TIMES = range(3)  # words of an edge
+EDGE_FIELDS = 3
+EDGE_CAPACITY = 1 << 18
+FIRST_EDGE = HEADER + CAPACITY * FIELDS
+SLOTS = 1 << 19  # of the hash table
+FIRST_SLOT = FIRST_EDGE + EDGE_CAPACITY * EDGE_FIELDS
+FIRST_MAP = FIRST_SLOT + SLOTS
 
 
 def _can_cache() -> bool:
@@ -130,6 +139,31 @@ def _find(s: Any, address: int, size: int) -> Any:
 
 
 @numba.njit(cache=CACHE)
+def _edge(s: Any, before: int, block: int, way: int) -> Any:
+    """The id of an edge, given on first sight; the last one that left `before` this way is tried first."""
+    recent = HEADER + before * FIELDS + way
+    e = s[recent]
+    if e and s[FIRST_EDGE + e * EDGE_FIELDS + BLOCK] == block:
+        return e
+    slot = (before * 0x9E3779B1 + block * 0x85EBCA77) % SLOTS
+    while s[FIRST_SLOT + slot]:
+        e = s[FIRST_SLOT + slot]
+        edge = FIRST_EDGE + e * EDGE_FIELDS
+        if s[edge + BEFORE] == before and s[edge + BLOCK] == block:
+            s[recent] = e
+            return e
+        slot = (slot + 1) % SLOTS
+    e = s[EDGES]
+    s[EDGES] = e + 1
+    s[FIRST_SLOT + slot] = e
+    edge = FIRST_EDGE + e * EDGE_FIELDS
+    s[edge + BEFORE] = before
+    s[edge + BLOCK] = block
+    s[recent] = e
+    return e
+
+
+@numba.njit(cache=CACHE)
 def _halt(s: Any, reason: int, address: int) -> None:
     s[REASON] = reason
     s[ADDRESS] = address
@@ -152,14 +186,14 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
         # Slices end at jumps only: a block that continues the last one may lie inside an IT block.
         if s[SLICE] <= 0 and address != s[LAST_END]:
             return _halt(s, SLICED, address)
-        if i == 0:
+        if i == 0 or s[EDGES] >= EDGE_CAPACITY - 1:
             return _halt(s, CROWDED, address)
     s[RESUME] = 0
     s[SLICE] -= 1
     s[INSTRUCTIONS] += s[block + LENGTH]
     s[block + COUNT] += 1
-    if address == s[LAST_END]:
-        s[HEADER + s[LAST] * FIELDS + FALL] += 1
+    e = _edge(s, s[LAST], i, DOWN if address == s[LAST_END] else JUMP)
+    s[FIRST_EDGE + e * EDGE_FIELDS + TIMES] += 1
     s[LAST] = i
     s[LAST_END] = address + size
 
@@ -183,27 +217,52 @@ def map_zeros(engine: Any, base: int, size: int) -> None:
     assert status == uc.UC_ERR_OK, status
 
 
+def add(engine: Any, kind: int, callback: Any, user: int, first: int = 1, last: int = 0) -> None:
+    """`uc_hook_add` with a native callback and the address of its data, for all addresses or for those to `last`."""
+    handle = ctypes.c_size_t()
+    status = uclib.uc_hook_add(
+        engine._uch,
+        ctypes.byref(handle),
+        kind,
+        ctypes.c_void_p(callback.address),
+        ctypes.c_void_p(user),
+        ctypes.c_uint64(first),
+        ctypes.c_uint64(last),
+    )
+    assert status == uc.UC_ERR_OK, status
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """Executions of each block so far, columns by block id. A later snapshot minus an earlier one: what ran between."""
+    """Executions so far: columns by block id, and by edge id. A later snapshot minus an earlier one: what ran between.
+
+    Every execution of a block is on one edge that enters it and on one that leaves it.
+    """
 
     start: Int64s  # address
     size: Int64s  # bytes
     length: Int64s  # instructions
     count: Int64s  # times entered
-    fall: Int64s  # times the block after it in memory came next
+    before: Int64s  # block id; 0: a call began
+    block: Int64s  # block id; 0: a call ended
+    times: Int64s  # that `block` came after `before`
 
     def __sub__(self, earlier: Counts) -> Counts:
-        n = len(earlier.count)
-        count, fall = self.count.copy(), self.fall.copy()
-        count[:n] -= earlier.count
-        fall[:n] -= earlier.fall
-        return Counts(self.start, self.size, self.length, count, fall)
+        count, times = self.count.copy(), self.times.copy()
+        count[: len(earlier.count)] -= earlier.count
+        times[: len(earlier.times)] -= earlier.times
+        return replace(self, count=count, times=times)
 
     @property
     def instructions(self) -> int:
         """Instructions of all executions, those that an IT block skips included."""
         return int((self.count * self.length).sum())
+
+    @property
+    def falls(self) -> NDArray[np.bool_]:
+        """Whether an edge goes to where its first block ends in memory."""
+        found: NDArray[np.bool_] = self.start[self.block] == (self.start + self.size)[self.before]
+        return found & (self.before > 0) & (self.block > 0)
 
 
 class Counter:
@@ -212,36 +271,33 @@ class Counter:
     def __init__(self, engine: Any, regions: Sequence[tuple[int, NDArray[np.uint8]]]) -> None:
         assert len(regions) <= MAX_REGIONS
         halfwords = sum(host.size // 2 for _, host in regions)
-        self._state = np.zeros(HEADER + CAPACITY * FIELDS + halfwords, np.int64)  # touched lazily
+        self._state = np.zeros(FIRST_MAP + halfwords, np.int64)  # touched lazily
         self._engine = engine
-        place = HEADER + CAPACITY * FIELDS
+        place = FIRST_MAP
         for r, (base, host) in enumerate(regions):
             first = FIRST_REGION + 4 * r
             self._state[first : first + 4] = base, base + host.size, host.ctypes.data, place
             place += host.size // 2
-        self._state[[BLOCKS, REGIONS, LAST_END]] = 1, len(regions), -1
+        self._state[[BLOCKS, EDGES, REGIONS, LAST_END]] = 1, 1, len(regions), -1
         self._state[STOP] = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value or 0
         self._state[ENGINE] = engine._uch.value
-        self._add(uc.UC_HOOK_BLOCK, _on_block)
+        add(engine, uc.UC_HOOK_BLOCK, _on_block, self.state_address)
 
-    def _add(self, kind: int, callback: Any) -> None:
-        """`uc_hook_add` with a native callback, for all addresses."""
-        handle = ctypes.c_size_t()
-        status = uclib.uc_hook_add(
-            self._engine._uch,
-            ctypes.byref(handle),
-            kind,
-            ctypes.c_void_p(callback.address),
-            ctypes.c_void_p(self._state.ctypes.data),
-            ctypes.c_uint64(1),
-            ctypes.c_uint64(0),
-        )
-        assert status == uc.UC_ERR_OK, status
+    @property
+    def state_address(self) -> int:
+        """Where the state lies, for native observers: they read why the machine was stopped, and the last block."""
+        return int(self._state.ctypes.data)
 
     def begin(self, max_instructions: int) -> None:
         """A call starts: no block came before it, and it may execute that many instructions."""
         s = self._state
         s[[LAST, LAST_END, LIMIT, RESUME]] = 0, -1, s[INSTRUCTIONS] + max_instructions, 0
+
+    def end(self) -> None:
+        """The call ended: its last block was left."""
+        s = self._state
+        s[FIRST_EDGE + _edge(s, s[LAST], 0, JUMP) * EDGE_FIELDS + TIMES] += 1
+        s[[LAST, LAST_END]] = 0, -1
 
     def resume(self, blocks: int, *, over: bool) -> None:
         """Prepare to run at most about `blocks` blocks; `over` runs the first one even if it is a stop."""
@@ -266,6 +322,10 @@ class Counter:
     def _blocks(self) -> Int64s:
         return self._state[HEADER : HEADER + int(self._state[BLOCKS]) * FIELDS].reshape(-1, FIELDS)
 
+    @property
+    def _edges(self) -> Int64s:
+        return self._state[FIRST_EDGE : FIRST_EDGE + int(self._state[EDGES]) * EDGE_FIELDS].reshape(-1, EDGE_FIELDS)
+
     def flag(self, addresses: Iterable[int]) -> None:
         """Make exactly these addresses stops. A stop works at the first instruction of a block."""
         s = self._state
@@ -280,5 +340,5 @@ class Counter:
         return bool(((start < address + size) & (start + length > address)).any())
 
     def snapshot(self) -> Counts:
-        columns = self._blocks.T.copy()
-        return Counts(columns[START], columns[SIZE], columns[LENGTH], columns[COUNT], columns[FALL])
+        blocks, edges = self._blocks.T.copy(), self._edges.T.copy()
+        return Counts(*(blocks[c] for c in (START, SIZE, LENGTH, COUNT)), *(edges[c] for c in (BEFORE, BLOCK, TIMES)))

@@ -201,6 +201,7 @@ class Machine:
             pc = int(self._engine.reg_read(arm.UC_ARM_REG_PC))
             if reason == hooks.STOPPED:
                 if at == last:
+                    counter.end()
                     return
                 if on_stop is not None:
                     on_stop(at)
@@ -224,6 +225,16 @@ class Machine:
             what = faults.EXCEPTIONS.get(self._interrupt, f"exception {self._interrupt}")
             raise Fault(f"{what} {self._where(self._pc)}")
         return self._counter.reason[0] == hooks.SLICED
+
+    @property
+    def engine(self) -> Any:
+        """The Unicorn engine, for native observers."""
+        return self._engine
+
+    @property
+    def counter(self) -> hooks.Counter:
+        """The counter of its blocks, for native observers."""
+        return self._counter
 
     @property
     def _pc(self) -> int:

@@ -57,15 +57,15 @@ def profile_model(
     progress("running on the emulated board", 0, 1)
     run = validation.execute(built.target, inputs, interpreter.run(graph, inputs, numerics), 0)
     built.target.machine.check_instructions()
-    timing = Timing(board.core)
-    spent = tuple(validation.spent_by_turn(timing, built.target, run.counts))
+    timing = built.target.timing
+    spent = tuple(validation.spent_by_turn(timing, run.seen))
     layers = tuple(validation.layers_of(built.target, spent, run.differences))
     return ModelProfile(_whole(graph, board, timing, built, run), layers, graph.macs, built.compiler, numerics.name)
 
 
 def _whole(graph: Graph, board: Board, timing: Timing, built: Built, run: Run) -> Profile:
     machine, entry = built.target.machine, built.target.entry
-    costs = timing.observe(machine, run.counts[-1])
+    costs = timing.cost(run.seen[-1])
     return Profile(
         graph.name,
         board,
@@ -73,7 +73,7 @@ def _whole(graph: Graph, board: Board, timing: Timing, built: Built, run: Run) -
         costs.cycles,
         timing.error_pct,
         costs.instructions,
-        profiler.by_function(machine, costs, profiler.known_functions(machine, run.counts[-1], entry)),
+        profiler.by_function(costs, profiler.known_functions(machine, costs.counts, entry)),
         costs.by_cause,
         tuple(_notes(run)),
     )

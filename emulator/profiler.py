@@ -19,7 +19,7 @@ from emulator.faults import LimitReached
 from emulator.hooks import Counts
 from emulator.image import Image, Symbol
 from emulator.machine import Machine
-from emulator.timing import UNITS, BlockCosts, Timing, place
+from emulator.timing import UNITS, Costs, Timing, place
 from refsim.boards import Board
 from refsim.errors import Fault, ImageError, UsageError
 
@@ -73,14 +73,13 @@ def profile(
     """
     address = _entry(image, entry)
     machine = machine_of(image, board)
+    timing = Timing(machine)
     notes = boot(machine, board, boot_instructions) if boot_instructions else ("not booted",)
-    before = machine.counts()
+    before = timing.now()
     machine.call(address, args, max_instructions=max_instructions)
-    counts = machine.counts() - before
     machine.check_instructions()
-    timing = Timing(board.core)
-    costs = timing.observe(machine, counts)
-    functions = by_function(machine, costs, known_functions(machine, counts, address))
+    costs = timing.cost(timing.now() - before)
+    functions = by_function(costs, known_functions(machine, costs.counts, address))
     return Profile(
         image.name, board, address, costs.cycles, timing.error_pct, costs.instructions, functions, costs.by_cause, notes
     )
@@ -221,16 +220,17 @@ def known_functions(machine: Machine, counts: Counts, entry: int) -> tuple[Symbo
     return tuple(Symbol(f"sub_{a:08x}", a, 0) for a in sorted(found))
 
 
-def by_function(machine: Machine, costs: BlockCosts, functions: Sequence[Symbol]) -> tuple[FunctionProfile, ...]:
+def by_function(costs: Costs, functions: Sequence[Symbol]) -> tuple[FunctionProfile, ...]:
     """Cycles and instructions of each function that ran, most cycles first; they sum to the total."""
     starts = [f.address for f in functions]
-    spent: dict[int, tuple[int, int]] = {}
-    counts = costs.counts
+    spent: dict[int, list[int]] = {}
+    at, counts = costs.at_instructions, costs.counts
+    for address, units in zip(at.address.tolist(), at.units.sum(axis=0).tolist(), strict=True):
+        spent.setdefault(bisect.bisect_right(starts, address) - 1, [0, 0])[0] += units
     for i in np.flatnonzero(counts.count):
         f = bisect.bisect_right(starts, int(counts.start[i])) - 1
-        units, executed = spent.get(f, (0, 0))
-        spent[f] = units + int(costs.by_block[i]), executed + int(counts.count[i] * counts.length[i])
-    return tuple(_rows(spent, functions, costs.cycles))
+        spent.setdefault(f, [0, 0])[1] += int(counts.count[i] * counts.length[i])
+    return tuple(_rows({f: (units, executed) for f, (units, executed) in spent.items()}, functions, costs.cycles))
 
 
 def _rows(spent: dict[int, tuple[int, int]], functions: Sequence[Symbol], total: int) -> Iterable[FunctionProfile]:

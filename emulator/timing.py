@@ -1,8 +1,12 @@
-"""Cycles of what a machine has run: an observer of block counts, outside the machine, which can be replaced.
+"""Cycles of what a machine has run: an observer of its counts and memory accesses, outside it, which can be replaced.
 
-Each executed block is decoded once and costed by the tables of the board's core (`emulator.cores`). Costs are
-integers of 1/256 cycle, so that the parts always sum to the total. A charge falls due each time the block runs, each
-time it is left by a jump, or each time it is entered by one.
+    clock = Timing(machine)  # before the first call: caches and branch prediction are followed from then on
+    before = clock.now(); machine.call(...); costs = clock.cost(clock.now() - before)
+    costs.cycles, costs.by_cause, costs.at_instructions()
+
+Each edge between two executed blocks is priced once by the tables of the board's core (`emulator.cores`), and then
+multiplied by its count. What memory adds comes from `emulator.memory_timing`, by instruction. All are integers of
+1/256 cycle, so that the parts always sum to the total.
 """
 
 from __future__ import annotations
@@ -15,17 +19,15 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from emulator import instructions
+from emulator import instructions, memory_timing
 from emulator.hooks import Counts, Int64s
 from emulator.instructions import Instruction
 from emulator.machine import Machine
-from refsim.boards import Core
+from emulator.memory_timing import MemoryTiming, Stalls
 
 UNITS = 256  # of a cycle
 
-ALWAYS, LEFT, ENTERED = range(3)  # when a charge falls due: the block runs, is left by a jump, is entered by one
-
-CAUSES = ("issue", "load_store", "branch", "hazard", "fetch", "divide", "float")
+CAUSES = ("issue", "load_store", "branch", "hazard", "fetch", "divide", "float", *memory_timing.CAUSES)
 
 
 class Placed(NamedTuple):
@@ -41,21 +43,21 @@ class Placed(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """Units that instruction number `at` of a block costs, and why."""
+    """Units that instruction number `at` of a block costs, and why; -1 is the last one of the block before it."""
 
     at: int
     cause: str
     units: int
-    when: int = ALWAYS
 
 
 class Model(Protocol):
     """What a module of `emulator.cores` offers."""
 
-    CALIBRATED: float | None  # error against silicon in percent, None where it was not calibrated
+    def block(self, code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> list[Charge]:
+        """Charges of a block that is entered from the block `before`, by a jump or by falling through.
 
-    def block(self, code: Sequence[Placed], before: Placed | None) -> list[Charge]:
-        """Charges of a block. `before` is the instruction that always runs before it without a jump."""
+        `before` is empty where a call begins, `code` where it ends.
+        """
 
 
 MODELS: Mapping[str, str] = {
@@ -67,12 +69,47 @@ MODELS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class BlockCosts:
-    """Units by cause and block id (an array of len(CAUSES) x blocks) beside the counts that they come from."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All that was counted so far; a later one minus an earlier one: what happened between."""
 
     counts: Counts
+    stalls: Stalls
+
+    def __sub__(self, earlier: Snapshot) -> Snapshot:
+        return Snapshot(self.counts - earlier.counts, self.stalls - earlier.stalls)
+
+    @property
+    def instructions(self) -> int:
+        return self.counts.instructions
+
+
+@dataclass(frozen=True, eq=False)
+class Spent:
+    """Units by cause of each instruction that cost something, by rising address: len(CAUSES) x instructions."""
+
+    address: Int64s
     units: Int64s
+
+
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """What a span cost. `by_edge` is the price of one passage, edges x causes."""
+
+    span: Snapshot
+    clock: Timing
+    by_edge: Int64s
+
+    @property
+    def counts(self) -> Counts:
+        return self.span.counts
+
+    @cached_property
+    def units(self) -> Int64s:
+        """Units by cause."""
+        found: Int64s = self.counts.times @ self.by_edge
+        found[-len(memory_timing.CAUSES) :] += self.span.stalls.units.sum(axis=0)
+        return found
 
     @property
     def cycles(self) -> int:
@@ -82,67 +119,88 @@ class BlockCosts:
     def instructions(self) -> int:
         return self.counts.instructions
 
-    @cached_property
-    def by_block(self) -> Int64s:
-        """Units of each block."""
-        return np.asarray(self.units.sum(axis=0), np.int64)
-
     @property
     def by_cause(self) -> dict[str, int]:
         """Cycles by cause; they sum to `cycles`, what rounding leaves is added to the largest."""
-        cycles = {cause: int(u) // UNITS for cause, u in zip(CAUSES, self.units.sum(axis=1), strict=True) if u}
+        cycles = {cause: int(u) // UNITS for cause, u in zip(CAUSES, self.units, strict=True) if u}
         if cycles:
             cycles[max(cycles, key=cycles.__getitem__)] += self.cycles - sum(cycles.values())
         return cycles
 
+    @cached_property
+    def at_instructions(self) -> Spent:
+        """The same units by instruction; they sum to `units`."""
+        return self.clock.spent(self.span)
+
 
 class Timing:
-    """The cycles of one core. Keeps what it learned of each block, so that many observations are cheap."""
+    """The cycles of one machine, from now on. It keeps what it learned of each edge: many spans are cheap."""
 
-    def __init__(self, core: Core) -> None:
-        self._model: Model = importlib.import_module(MODELS[core.name])
-        self._known: dict[tuple[int, bytes, bytes], Int64s] = {}
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._model: Model = importlib.import_module(MODELS[machine.board.core.name])
+        self._memory = MemoryTiming(machine)
+        self._code: dict[int, list[Placed]] = {0: []}  # of a block, by its id
+        self._charges: list[list[Charge]] = [[]]  # of an edge, by its id
+        self._prices = np.zeros((1, len(CAUSES)), np.int64)
 
     @property
     def error_pct(self) -> float | None:
-        """The calibrated error of this core's cycles in percent, or None."""
-        return self._model.CALIBRATED
+        """The calibrated error of this board's cycles in percent, or None."""
+        return self.machine.board.cycles_error_pct
 
-    def charges(self, machine: Machine, start: int, size: int, before: Placed | None = None) -> list[Charge]:
-        """What the model charges for one block of code."""
-        return self._model.block(place(start, machine.read(start, size)), before)
+    @property
+    def cycles(self) -> int:
+        """Cycles since the machine's first instruction."""
+        return self.cost(self.now()).cycles
 
-    def observe(self, machine: Machine, counts: Counts | None = None) -> BlockCosts:
-        """The cost of all that ran, or of what `counts` (the difference of two snapshots) says."""
-        whole = machine.counts()
-        counts = whole if counts is None else counts
-        times = np.stack([counts.count, *_jumps(counts)])  # by (when, block)
-        tariffs = np.zeros((len(counts.count), len(CAUSES), 3), np.int64)
-        above = _by_end(whole)  # of all that ran, so that the costs of spans sum to that of the whole
-        for i in np.flatnonzero(counts.count):
-            start = int(counts.start[i])
-            tariffs[i] = self._tariff(machine, start, int(counts.size[i]), above.get(start))
-        return BlockCosts(counts, np.einsum("bcw,wb->cb", tariffs, times))
+    def now(self) -> Snapshot:
+        return Snapshot(self.machine.counts(), self._memory.stalls())
 
-    def _tariff(self, machine: Machine, start: int, size: int, above: tuple[int, int] | None) -> Int64s:
-        """Units by (cause, when) of a block; `above` is (start, bytes) of one that ends where it begins."""
-        code = machine.read(start, size)
-        earlier = b"" if above is None else machine.read(*above)
-        key = (start, code, earlier)
-        if key not in self._known:
-            before = _continues(start, earlier)
-            tariff = np.zeros((len(CAUSES), 3), np.int64)
-            for charge in self._model.block(place(start, code), before):
-                tariff[CAUSES.index(charge.cause), charge.when] += charge.units
-            self._known[key] = tariff
-        return self._known[key]
+    def cost(self, span: Snapshot) -> Costs:
+        """The cost of a span: the difference of two snapshots, or one for all since the beginning."""
+        self._learn(span.counts)
+        return Costs(span, self, self._prices[: len(span.counts.times)])
 
+    def spent(self, span: Snapshot) -> Spent:
+        """Units by instruction and cause."""
+        self._learn(span.counts)
+        found: dict[int, Int64s] = {}
+        counts = span.counts
+        for e in np.flatnonzero(counts.times):
+            before, code = (self._placed(counts, int(side[e])) for side in (counts.before, counts.block))
+            for charge in self._charges[e]:
+                address = (before[-1] if charge.at < 0 else code[charge.at]).address
+                row = found.setdefault(address, np.zeros(len(CAUSES), np.int64))
+                row[CAUSES.index(charge.cause)] += charge.units * counts.times[e]
+        for address, units in zip(span.stalls.address.tolist(), span.stalls.units, strict=True):
+            if units.any():
+                row = found.setdefault(address, np.zeros(len(CAUSES), np.int64))
+                row[-len(memory_timing.CAUSES) :] += units
+        addresses = sorted(found)
+        rows = [found[a] for a in addresses]
+        return Spent(np.array(addresses, np.int64), np.array(rows, np.int64).reshape(-1, len(CAUSES)).T)
 
-def _by_end(counts: Counts) -> dict[int, tuple[int, int]]:
-    """(start, bytes) of a block that ran, by the address where it ends."""
-    ran = counts.count > 0
-    rows = zip(counts.start[ran].tolist(), counts.size[ran].tolist(), strict=True)
-    return {start + size: (start, size) for start, size in rows}
+    def _learn(self, counts: Counts) -> None:
+        """Price the edges that were not seen before."""
+        fresh = range(len(self._charges), len(counts.times))
+        if not fresh:
+            return
+        falls = counts.falls
+        prices = np.zeros((len(fresh), len(CAUSES)), np.int64)
+        for row, e in zip(prices, fresh, strict=True):
+            before, code = (self._placed(counts, int(side[e])) for side in (counts.before, counts.block))
+            charges = self._model.block(code, before, not falls[e])
+            for charge in charges:
+                row[CAUSES.index(charge.cause)] += charge.units
+            self._charges.append(charges)
+        self._prices = np.concatenate([self._prices, prices])
+
+    def _placed(self, counts: Counts, block: int) -> list[Placed]:
+        if block not in self._code:
+            start, size = int(counts.start[block]), int(counts.size[block])
+            self._code[block] = place(start, self.machine.read(start, size))
+        return self._code[block]
 
 
 def place(start: int, data: bytes) -> list[Placed]:
@@ -159,24 +217,3 @@ def _governed(encoding: int) -> int:
     """Instructions that an IT instruction governs: its mask ends in a one bit after them."""
     mask = encoding & 0xF
     return 4 - ((mask & -mask).bit_length() - 1)
-
-
-def _continues(start: int, earlier: bytes) -> Placed | None:
-    """The last instruction of the code above, if it always runs on: Unicorn cuts blocks at 1 KiB."""
-    if not earlier:
-        return None
-    last = place(start - len(earlier), earlier)[-1]
-    return None if last.instruction.jumps else last
-
-
-def _jumps(counts: Counts) -> tuple[Int64s, Int64s]:
-    """How often each block was left by a jump, and entered by one.
-
-    A block that ends without a branch is never left by a jump, but models charge it nothing then.
-    """
-    fell: dict[int, int] = {}
-    for i in np.flatnonzero(counts.fall):
-        end = int(counts.start[i] + counts.size[i])
-        fell[end] = fell.get(end, 0) + int(counts.fall[i])
-    entered = counts.count - np.array([fell.get(int(start), 0) for start in counts.start], np.int64)
-    return counts.count - counts.fall, entered

@@ -17,10 +17,9 @@ from codegen import build, toolchain as toolchains
 from codegen.emit import Sources
 from codegen.flash import flash_parts
 from emulator import image as images
-from emulator.hooks import Counts
 from emulator.inputs import Inputs, inputs_for
 from emulator.machine import PAGE, Machine
-from emulator.timing import UNITS, Timing
+from emulator.timing import UNITS, Snapshot, Timing
 from refsim import boards, interpreter
 from refsim.boards import Board, Region
 from refsim.errors import BoardError, Fault
@@ -56,10 +55,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One inference: what differed, and the block counts at the start of each turn and at the end."""
+    """One inference: what differed, and all counts at the start of each turn and at the end."""
 
     differences: tuple[Difference, ...]
-    counts: tuple[Counts, ...]
+    seen: tuple[Snapshot, ...]
     stack: int
 
 
@@ -73,6 +72,7 @@ class Target:
     entry: int
     arenas: tuple[int, ...]
     addresses: Mapping[str, int] = field(repr=False)
+    timing: Timing = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ def validate_program(
     for n, values in enumerate(inputs):
         progress("running on the emulated board", n, len(inputs))
         run = execute(target, values, interpreter.run(graph, values, numerics), n)
-        runs.append(run if n == 0 else replace(run, counts=()))  # a megabyte each, and only the first is timed
+        runs.append(run if n == 0 else replace(run, seen=()))  # a megabyte each, and only the first is timed
     target.machine.check_instructions()
     progress("adding up cycles", len(inputs), len(inputs))
     flash = flash_of(built.image, built.sources)
@@ -165,7 +165,7 @@ def prepare(program: Program, entry: str, symbol: Callable[[Step], str], image: 
     turns = tuple(Turn(step, rows, symbol(step)) for step in program.steps() for rows in step.intervals())
     addresses = {turn.symbol: image.address(turn.symbol) for turn in turns}
     arenas = (first, second + pages - program.arena_bytes)
-    return Target(program, machine, turns, image.address(entry), arenas, addresses)
+    return Target(program, machine, turns, image.address(entry), arenas, addresses, Timing(machine))
 
 
 def execute(target: Target, inputs: Sequence[Array], expected: Mapping[int, Array], number: int) -> Run:
@@ -182,7 +182,7 @@ def execute(target: Target, inputs: Sequence[Array], expected: Mapping[int, Arra
         raise Fault(
             f"generated code returned with {', '.join(target.machine.spoiled)} changed, which it has to preserve"
         )
-    return Run(tuple(watch.differences), tuple(watch.counts), target.machine.stack_used)
+    return Run(tuple(watch.differences), tuple(watch.seen), target.machine.stack_used)
 
 
 def with_parts(graph: Graph, values: Mapping[int, Array]) -> Mapping[int, Array]:
@@ -200,7 +200,7 @@ class _Watch:
     def __init__(self, target: Target, arena: int, expected: Mapping[int, Array]) -> None:
         self.target, self.arena, self.expected = target, arena, expected
         self.turn = 0
-        self.counts: list[Counts] = []
+        self.seen: list[Snapshot] = []
         self.differences: list[Difference] = []
 
     def entered(self, address: int) -> None:
@@ -208,14 +208,14 @@ class _Watch:
         if self.turn >= len(turns) or self.target.addresses[turns[self.turn].symbol] != address:
             raise Fault(f"generated code called a layer out of turn, at {address:#010x} as call {self.turn}")
         self._compare()
-        self.counts.append(self.target.machine.counts())
+        self.seen.append(self.target.timing.now())
         self.turn += 1
 
     def finished(self) -> None:
         if self.turn != len(self.target.turns):
             raise Fault(f"generated code returned after {self.turn} of {len(self.target.turns)} layers")
         self._compare()
-        self.counts.append(self.target.machine.counts())
+        self.seen.append(self.target.timing.now())
         known = {d.tensor for d in self.differences}
         for view in self.target.program.outputs:  # again: a later layer may have written over them
             if view.tensor not in known:
@@ -281,8 +281,7 @@ def _report(
     sram: Sram,
     flash: Flash,
 ) -> Report:
-    timing = Timing(board.core)
-    spent = tuple(spent_by_turn(timing, target, runs[0].counts))
+    spent = tuple(spent_by_turn(target.timing, runs[0].seen))
     wrong = [d for run in runs for d in run.differences]
     layers = tuple(layers_of(target, spent, wrong))
     return Report(
@@ -295,7 +294,7 @@ def _report(
         inputs_tried=len(runs),
         tensors=tensors_of(graph, target.program, {d.tensor for d in wrong}),
         cycles=sum(each.cycles for each in spent),
-        cycles_error_pct=timing.error_pct,
+        cycles_error_pct=target.timing.error_pct,
         instructions=sum(each.instructions for each in spent),
         macs=graph.macs,
         nj_per_cycle=board.nj_per_cycle,
@@ -330,15 +329,15 @@ class Spent:
     instructions: int
 
 
-def spent_by_turn(timing: Timing, target: Target, counts: Sequence[Counts]) -> Iterator[Spent]:
+def spent_by_turn(timing: Timing, seen: Sequence[Snapshot]) -> Iterator[Spent]:
     """Per turn, from its entry to the next one's; the first has the way there too, so that all sum to the total.
 
     Units are summed before they become whole cycles: the turns' cycles differ from the total by nothing.
     """
     units = 0
-    for n, after in enumerate(counts[1:]):
-        span = after - counts[n] if n else after
-        before, units = units, units + int(timing.observe(target.machine, span).units.sum())
+    for n, after in enumerate(seen[1:]):
+        span = after - seen[n] if n else after
+        before, units = units, units + int(timing.cost(span).units.sum())
         yield Spent(units // UNITS - before // UNITS, span.instructions)
 
 

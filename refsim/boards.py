@@ -10,82 +10,31 @@ import difflib
 import importlib.util
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from refsim.board import (
+    KIB,
+    M0PLUS,
+    M3,
+    M4,
+    M7,
+    M33,
+    MIB,
+    AccessPath,
+    Board,
+    Cache,
+    Core,
+    Region,
+    flash,
+    ram,
+)
+from refsim.chips import stm32f4, stm32f7, stm32g0, stm32h7, stm32l4, stm32u5
 from refsim.errors import BoardError
 
-KIB = 1024
-MIB = 1024 * KIB
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A range of memory, [base, base + size)."""
-
-    name: str
-    base: int
-    size: int
-    writable: bool
-    source: str
-
-    @property
-    def end(self) -> int:
-        return self.base + self.size
-
-    def __contains__(self, address: int) -> bool:
-        return self.base <= address < self.end
-
-
-@dataclass(frozen=True, slots=True)
-class Core:
-    """A processor as far as compilers and emulation care. `fpu` is none, sp or dp."""
-
-    name: str
-    architecture: str
-    dsp: bool  # the ARMv7E-M / v8-M DSP extension: SMLAD, SXTB16, SMMULR...
-    fpu: str
-    thumb2: bool = True  # 32-bit encodings, IT, CBZ
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """A chip on a board. `clock_hz` None: no latency. `nj_per_cycle` None: no sourced figure, no energy."""
-
-    name: str
-    core: Core
-    clock_hz: int | None
-    flash: Region
-    sram: Region
-    regions: tuple[Region, ...] = ()  # the others; code is not linked there
-    nj_per_cycle: float | None = None
-    nj_source: str = ""
-    sources: tuple[str, ...] = ()
-    note: str = ""
-
-    @property
-    def generic(self) -> bool:
-        return self.clock_hz is None
-
-    @property
-    def memory(self) -> tuple[Region, ...]:
-        return (self.flash, self.sram, *self.regions)
-
-
-M0PLUS = Core("cortex-m0plus", "armv6-m", False, "none", thumb2=False)
-M3 = Core("cortex-m3", "armv7-m", False, "none")
-M4 = Core("cortex-m4", "armv7e-m", True, "sp")
-M7 = Core("cortex-m7", "armv7e-m", True, "dp")
-M7_SINGLE = replace(M7, fpu="sp")
-M33 = Core("cortex-m33", "armv8-m.main", True, "sp")
-
-
-def _ram(name: str, base: int, size: int, source: str) -> Region:
-    return Region(name, base, size, True, source)
-
-
-def _flash(size: int, source: str, base: int = 0x0800_0000) -> Region:
-    return Region("flash", base, size, False, source)
+__all__ = [
+    "BOARDS", "KIB", "M0PLUS", "M3", "M33", "M4", "M7", "MIB", "AccessPath", "Board", "Cache", "Core", "Region", "find",
+    "fitting",
+]  # fmt: skip
 
 
 def _generic(name: str, core: Core) -> Board:
@@ -94,96 +43,16 @@ def _generic(name: str, core: Core) -> Board:
         name,
         core,
         None,
-        _flash(16 * MIB, why),
-        _ram("sram", 0x2000_0000, 16 * MIB, why),
+        flash(16 * MIB, why),
+        ram("sram", 0x2000_0000, 16 * MIB, why),
         note="no chip: for correctness only, without latency",
     )
 
 
-_ENERGY = "MLPerf Tiny v1.2 energy runs, middle of the published networks"
+_FAMILIES = (stm32l4, stm32f4, stm32f7, stm32h7, stm32u5, stm32g0)
 
 _BOARDS = (
-    Board(
-        "nucleo-l4r5zi",
-        M4,
-        120_000_000,
-        _flash(2 * MIB, "ST DS12023, RM0432 section 3.3"),
-        _ram("sram", 0x2000_0000, 640 * KIB, "ST RM0432 section 2.2: SRAM1, SRAM2, SRAM3 contiguous"),
-        (_ram("sram2-alias", 0x1000_0000, 64 * KIB, "ST RM0432 section 2.2: SRAM2 on the code bus"),),
-        0.365,
-        f"{_ENERGY}: 0.32 to 0.41 (1.8 V, LDO)",
-        ("clock: ST DS12023",),
-    ),
-    Board(
-        "stm32f412",
-        M4,
-        100_000_000,
-        _flash(1 * MIB, "ST DS11139 (STM32F412xG)"),
-        _ram("sram", 0x2000_0000, 256 * KIB, "ST DS11139"),
-        sources=("clock: ST DS11139",),
-    ),
-    Board(
-        "disco-f746ng",
-        M7_SINGLE,
-        216_000_000,
-        _flash(1 * MIB, "ST DS10916, RM0385 section 3.3: AXIM interface"),
-        _ram("sram", 0x2000_0000, 320 * KIB, "ST RM0385 section 2.3: DTCM 64 KB, SRAM1 240 KB, SRAM2 16 KB contiguous"),
-        (
-            Region("flash-itcm", 0x0020_0000, 1 * MIB, False, "ST RM0385 section 3.3: ITCM interface to flash"),
-            _ram("itcm", 0x0000_0000, 16 * KIB, "ST RM0385 section 2.3"),
-        ),
-        sources=("clock: ST DS10916",),
-    ),
-    Board(
-        "nucleo-h743zi",
-        M7,
-        480_000_000,
-        _flash(2 * MIB, "ST DS12110, RM0433 section 4.3"),
-        _ram("axi-sram", 0x2400_0000, 512 * KIB, "ST RM0433 section 2.3; the survey's limit of 512 KB"),
-        (
-            _ram("itcm", 0x0000_0000, 64 * KIB, "ST RM0433 section 2.3"),
-            _ram("dtcm", 0x2000_0000, 128 * KIB, "ST RM0433 section 2.3"),
-            _ram("sram1-3", 0x3000_0000, 288 * KIB, "ST RM0433 section 2.3"),
-            _ram("sram4", 0x3800_0000, 64 * KIB, "ST RM0433 section 2.3"),
-        ),
-        sources=("clock: ST DS12110, revision V",),
-        note="the chip has about 1 MB of SRAM in several regions; code is linked to the 512 KB of AXI SRAM",
-    ),
-    Board(
-        "nucleo-h7a3zi",
-        M7,
-        280_000_000,
-        _flash(2 * MIB, "ST DS13195, RM0455 section 4.3"),
-        _ram("axi-sram", 0x2400_0000, 1 * MIB, "ST RM0455 section 2.3: AXI-SRAM1, 2 and 3 contiguous"),
-        (
-            _ram("itcm", 0x0000_0000, 64 * KIB, "ST RM0455 section 2.3"),
-            _ram("dtcm", 0x2000_0000, 128 * KIB, "ST RM0455 section 2.3"),
-            _ram("ahb-sram", 0x3000_0000, 128 * KIB, "ST RM0455 section 2.3"),
-            _ram("srd-sram", 0x3800_0000, 32 * KIB, "ST RM0455 section 2.3"),
-        ),
-        0.515,
-        f"{_ENERGY}: 0.44 to 0.59 (3.0 to 3.3 V, SMPS)",
-        ("clock: ST DS13195",),
-    ),
-    Board(
-        "nucleo-u575zi",
-        M33,
-        160_000_000,
-        _flash(2 * MIB, "ST DS13737, RM0456 section 7.3"),
-        _ram("sram", 0x2000_0000, 768 * KIB, "ST RM0456 section 2.3: SRAM1, SRAM2, SRAM3 contiguous"),
-        (_ram("sram4", 0x2800_0000, 16 * KIB, "ST RM0456 section 2.3"),),
-        0.155,
-        f"{_ENERGY}: 0.14 to 0.17 (1.8 V, SMPS)",
-        ("clock: ST DS13737",),
-    ),
-    Board(
-        "nucleo-g0b1re",
-        M0PLUS,
-        64_000_000,
-        _flash(512 * KIB, "ST DS13560, RM0444 section 3.3"),
-        _ram("sram", 0x2000_0000, 144 * KIB, "ST DS13560, RM0444 section 2.2: parity check off"),
-        sources=("clock: ST DS13560",),
-    ),
+    *(board for family in _FAMILIES for board in family.BOARDS),
     _generic("generic-m0plus", M0PLUS),
     _generic("generic-m3", M3),
     _generic("generic-m4", M4),

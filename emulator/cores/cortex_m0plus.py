@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emulator.instructions import Instruction
-from emulator.timing import LEFT, UNITS, Charge, Placed
+from emulator.timing import UNITS, Charge, Placed
 
 CALIBRATED: float | None = None
 
@@ -19,14 +19,14 @@ LINK_REFILL = {"bl": 2, "blx": 1}  # BL 3, BLX 2 [T]
 POP_PC = 2  # POP with pc: 3+N, of which 1 is the refill [T]
 
 
-def block(code: Sequence[Placed], before: Placed | None) -> list[Charge]:
+def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> list[Charge]:
     charges: list[Charge] = []
+    if jumped and before:
+        charges.append(Charge(-1, "branch", _refill(before[-1].instruction) * UNITS))
     for index, (_, i, _) in enumerate(code):
         charges.append(Charge(index, "issue", UNITS))
         if i.transfers:
             charges.append(Charge(index, "load_store", _access(i) * UNITS))
-        if i.jumps:
-            charges.append(Charge(index, "branch", _refill(i) * UNITS, LEFT))
     return charges
 
 

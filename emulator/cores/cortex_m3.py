@@ -21,16 +21,16 @@ MULTIPLY: Mapping[str, int] = {  # cycles beyond the first; ranges by operand si
 }  # fmt: skip
 
 
-def block(code: Sequence[Placed], before: Placed | None) -> list[Charge]:
-    charges = cortex_m4.block(code, before)
+def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> list[Charge]:
+    charges = cortex_m4.block(code, before, jumped)
+    previous = None if jumped else before[-1].instruction
     for index, placed in enumerate(code):
         i = placed.instruction
-        previous = None if before is None else before.instruction
         if i.name in MULTIPLY:
             charges.append(Charge(index, "issue", MULTIPLY[i.name] * UNITS))
         if previous is not None and _does_not_chain(previous, i):
             charges.append(Charge(index, "load_store", UNITS))
-        before = placed
+        previous = i
     return charges
 
 

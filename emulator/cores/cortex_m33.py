@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from emulator.cores.cortex_m4 import DIVIDE, FLOAT, TABLE_BRANCH
 from emulator.instructions import DSP_GROUPS, EXTEND_ADD, Instruction
-from emulator.timing import LEFT, UNITS, Charge, Placed
+from emulator.timing import UNITS, Charge, Placed
 
 CALIBRATED: float | None = None
 
@@ -20,15 +20,16 @@ POP_PC = 2  # POP with pc is 1 to 2 slower than with lr [J]
 TWO_STAGE_FLAGS = 1  # 16-bit MULS and flag-setting shifted constants take 2 [J K]
 
 
-def block(code: Sequence[Placed], before: Placed | None) -> list[Charge]:
+def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> list[Charge]:
     charges: list[Charge] = []
+    if jumped and before:
+        second = before[-2].instruction if len(before) > 1 else None
+        charges.append(Charge(-1, "branch", _taken(before[-1].instruction, second) * UNITS))
+    previous = None if jumped else before[-1].instruction
     for index, placed in enumerate(code):
-        previous = None if before is None else before.instruction
         costs = _cost(placed.instruction, previous)
         charges += [Charge(index, cause, cycles * UNITS) for cause, cycles in costs if cycles]
-        if placed.instruction.jumps:
-            charges.append(Charge(index, "branch", _taken(placed.instruction, previous) * UNITS, LEFT))
-        before = placed
+        previous = placed.instruction
     return charges
 
 

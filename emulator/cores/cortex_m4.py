@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emulator.instructions import Instruction
-from emulator.timing import ENTERED, LEFT, UNITS, Charge, Placed
+from emulator.timing import UNITS, Charge, Placed
 
 CALIBRATED: float | None = None
 
@@ -26,26 +26,25 @@ FLOAT: Mapping[str, int] = {  # [L C]; others 1
 }  # fmt: skip
 
 
-def block(code: Sequence[Placed], before: Placed | None) -> list[Charge]:
-    charges: list[Charge] = []
+def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> list[Charge]:
+    charges = _entry(code, before) if jumped else []
+    previous = None if jumped else before[-1].instruction
     unaligned = 0
     for index, placed in enumerate(code):
-        charges += _instruction(index, placed, before)
-        before = placed
+        costs = _cost(placed.instruction, previous)
+        charges += [Charge(index, cause, cycles * UNITS) for cause, cycles in costs if cycles]
+        previous = placed.instruction
         unaligned = unaligned + 1 if placed.unaligned_wide else 0
         if unaligned == STARVING:
             charges.append(Charge(index, "fetch", UNITS))
-    if code and code[0].unaligned_wide:
-        charges.append(Charge(0, "fetch", UNALIGNED_TARGET * UNITS, ENTERED))
     return charges
 
 
-def _instruction(index: int, placed: Placed, before: Placed | None) -> list[Charge]:
-    i = placed.instruction
-    previous = None if before is None else before.instruction
-    charges = [Charge(index, cause, cycles * UNITS) for cause, cycles in _cost(i, previous) if cycles]
-    if i.jumps:
-        charges.append(Charge(index, "branch", _refill(i) * UNITS, LEFT))
+def _entry(code: Sequence[Placed], before: Sequence[Placed]) -> list[Charge]:
+    """What a jump costs: the refill, and more where it goes."""
+    charges = [Charge(-1, "branch", _refill(before[-1].instruction) * UNITS)] if before else []
+    if code and code[0].unaligned_wide:
+        charges.append(Charge(0, "fetch", UNALIGNED_TARGET * UNITS))
     return charges
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from emulator.instructions import Instruction, names
-from emulator.timing import LEFT, UNITS, Charge, Placed
+from emulator.timing import UNITS, Charge, Placed
 
 CALIBRATED: float | None = None
 
@@ -172,16 +172,15 @@ class _Pipe:
         return 2 * max(self.free, self.cycle + 1) - open_slot
 
 
-def block(code: Sequence[Placed], before: Placed | None) -> list[Charge]:
+def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> list[Charge]:
     pipe = _Pipe()
-    if _loops(code):
+    last = before[-1].instruction if before else None
+    penalty = []
+    if last is not None and last.conditional and last.displacement is not None and last.displacement < 0 and not jumped:
+        penalty = [Charge(-1, "branch", MISPREDICT * UNITS)]
+    if code and before and before[0].address == code[0].address:
         _run(pipe, code)
-    charges = _run(pipe, code)
-    last = code[-1].instruction
-    if last.conditional and last.displacement is not None and last.displacement < 0:
-        penalty = MISPREDICT * UNITS
-        charges += [Charge(len(code) - 1, "branch", penalty), Charge(len(code) - 1, "branch", -penalty, LEFT)]
-    return charges
+    return penalty + _run(pipe, code)
 
 
 def _run(pipe: _Pipe, code: Sequence[Placed]) -> list[Charge]:
@@ -201,9 +200,3 @@ def _cause(i: Instruction) -> str:
     if i.kind in ("load", "store", "load_multiple", "store_multiple", "load_double", "store_double"):
         return "load_store"
     return {"divide": "divide", "fp": "float", "branch": "branch"}.get(i.kind, "hazard")
-
-
-def _loops(code: Sequence[Placed]) -> bool:
-    last = code[-1]
-    displacement = last.instruction.displacement
-    return displacement is not None and last.address + displacement == code[0].address

@@ -6,6 +6,7 @@ import struct
 import time
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from emulator.hooks import Counts
@@ -23,8 +24,9 @@ def machine(*values: int, at: int = CODE) -> Machine:
 
 
 def table(counts: Counts) -> dict[int, tuple[int, int, int, int]]:
-    """Start -> (bytes, instructions, count, fall) of the blocks that ran."""
-    rows = zip(counts.start, counts.size, counts.length, counts.count, counts.fall, strict=True)
+    """Start -> (bytes, instructions, count, times that it ran on without a jump) of the blocks that ran."""
+    fell = np.bincount(counts.before, counts.times * counts.falls, len(counts.start))
+    rows = zip(counts.start, counts.size, counts.length, counts.count, fell, strict=True)
     return {int(s): (int(b), int(n), int(c), int(f)) for s, b, n, c, f in rows if c}
 
 
@@ -36,6 +38,31 @@ def test_counts_sizes_lengths_and_falls_of_a_loop() -> None:
     m.call(CODE, (10,))
     assert table(m.counts()) == {CODE: (10, 4, 10, 1), CODE + 10: (2, 1, 1, 0)}
     assert m.counts().instructions == m.instructions == 41
+
+
+def edges(counts: Counts) -> dict[tuple[int, int], int]:
+    """(start of the block before, start of the block) -> times; 0 is outside the call."""
+    rows = zip(counts.start[counts.before], counts.start[counts.block], counts.times, strict=True)
+    return {(int(a), int(b)): int(n) for a, b, n in rows if n}
+
+
+def test_edges_of_a_loop_say_what_came_after_what() -> None:
+    m = machine(*LOOP)
+    m.call(CODE, (10,))
+    end = CODE + 10
+    assert edges(m.counts()) == {(0, CODE): 1, (CODE, CODE): 9, (CODE, end): 1, (end, 0): 1}
+
+
+def test_every_execution_is_on_one_edge_in_and_one_out() -> None:
+    # push {r4, lr}; bl f; bl f; bl f; pop {r4, pc}; f: bx lr. The return has three targets.
+    m = machine(0xB510, 0xF000, 0xF805, 0xF000, 0xF803, 0xF000, 0xF801, 0xBD10, BX_LR)
+    for _ in range(5):
+        m.call(CODE)
+    counts = m.counts()
+    for side in (counts.before, counts.block):
+        assert (np.bincount(side, counts.times, len(counts.count))[1:] == counts.count[1:]).all()
+    f = CODE + 16
+    assert {b: n for (a, b), n in edges(counts).items() if a == f} == {CODE + 6: 5, CODE + 10: 5, CODE + 14: 5}
 
 
 def test_difference_of_snapshots_is_what_ran_between() -> None:
