@@ -14,7 +14,6 @@ from refsim.files import write_folder
 from refsim.graph import Graph
 from refsim.int8ops.numerics import TFLM, Numerics
 from refsim.memsim.lifetime import lower
-from refsim.memsim.picture import program_svg
 from refsim.memsim.planners import DEFAULT, PLANNERS
 from refsim.memsim.planners.optimal import Certificate, solve
 from refsim.memsim.program import Program
@@ -98,6 +97,8 @@ def generate(
 
     `toolchain` (gcc or zig) is what the Makefile uses. Raises UsageError and OutputError.
     """
+    from refsim.memsim.picture import program_svg
+
     if toolchain not in FINDERS:
         raise UsageError(f"toolchain '{toolchain}' is not known: expected one of {', '.join(FINDERS)}")
     made = generate_sources(make_program(graph, numerics, planner, optimize, transforms), numerics, board, toolchain)

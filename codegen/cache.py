@@ -34,7 +34,8 @@ def digest(*parts: bytes | str) -> str:
     state = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        state.update(len(data).to_bytes(8, "little") + data)
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
     return state.hexdigest()
 
 

@@ -157,15 +157,16 @@ def _drawn(found: Analysis, rivals: list[Contender], arguments: argparse.Namespa
 def _answer(
     found: Analysis, rivals: list[Contender], shortfall: Shortfall | None, arguments: argparse.Namespace
 ) -> None:
-    from codegen.analysis import as_json
-    from codegen.analysis_table import print_analysis
-    from refsim.memsim import budget
-
     if arguments.json:
+        from codegen.analysis import as_json
+        from refsim.memsim import budget
+
         told = {"budget": budget.as_json(shortfall) if shortfall else None}
         beside = {"versus": {rival.name: rival.sram for rival in rivals}} if rivals else {}
         print_json({**as_json(found), **told, **beside, "model": arguments.model})
         return
+    from codegen.analysis_table import print_analysis
+
     print_analysis(found, console(), shortfall)
     for rival in rivals:
         print(f"versus {rival.name}: SRAM {rival.sram:,} bytes, at most {rival.most:,} of them in use")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from codegen.cache import digest, folder, kept
 from refsim.boards import Board
-from refsim.errors import ToolchainError, UsageError
+from refsim.errors import OutputError, ToolchainError, UsageError
 
 COMMON = (
     *("-std=c99", "-O2", "-g", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-unwind-tables"),
@@ -214,12 +214,35 @@ def zig() -> Toolchain | None:
         return None
     caches = str(folder() / "zig")
     environment = {"ZIG_GLOBAL_CACHE_DIR": caches, "ZIG_LOCAL_CACHE_DIR": caches}
-    clang, own = (_first_line((*command, *words), environment) for words in (("cc", "--version"), ("version",)))
-    if clang is None or own is None:
+    version = _zig_version(command, environment)
+    if version is None:
         return None
-    return Toolchain(
-        "zig", f"zig {own}, {clang}", (*command, "cc"), (*command, "ld.lld", "--gc-sections"), CLANG_CPU, environment
-    )
+    return Toolchain("zig", version, (*command, "cc"), (*command, "ld.lld", "--gc-sections"), CLANG_CPU, environment)
+
+
+def _zig_version(command: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """Of zig and its clang. Asking the wheel's takes longer than a plan does: kept by its file's size and time.
+
+    What a user names may be a script whose file stays while another zig comes: that one is asked every time.
+    """
+    if os.environ.get("REFSIM_ZIG"):
+        return _asked_zig_version(command, environment)
+
+    def make(path: Path) -> None:
+        path.write_text(_asked_zig_version(command, environment) or "", "utf-8")
+
+    file = os.stat(command[0])
+    key = digest("zig version", command[0], str(file.st_size), str(file.st_mtime_ns))
+    with contextlib.suppress(OSError, OutputError):
+        known = kept(key, ".version", make).read_text("utf-8", "replace")
+        if known.startswith("zig "):
+            return known
+    return _asked_zig_version(command, environment)
+
+
+def _asked_zig_version(command: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    clang, own = (_first_line((*command, *words), environment) for words in (("cc", "--version"), ("version",)))
+    return f"zig {own}, {clang}" if clang and own else None
 
 
 @cache

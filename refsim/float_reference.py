@@ -67,9 +67,12 @@ def _on_grid(x: Real, terms: int, axis: int | None = None) -> Real:
     """
     bits = (53 - math.ceil(math.log2(max(terms, 1)))) // 2
     others = None if axis is None else tuple(i for i in range(x.ndim) if i != axis)
-    _, exponent = np.frexp(np.max(np.abs(x), axis=others, keepdims=True, initial=0.0))
+    highest, lowest = (function(x, axis=others, keepdims=True, initial=0.0) for function in (np.max, np.min))
+    _, exponent = np.frexp(np.maximum(highest, -lowest))
     step = np.ldexp(1.0, exponent - bits)
-    rounded: Real = np.rint(x / step) * step
+    rounded: Real = x / step
+    np.rint(rounded, out=rounded)
+    rounded *= step
     return rounded
 
 
@@ -100,7 +103,7 @@ def _taps(call: Call, x: Real, size: tuple[int, int], fill: float = 0.0) -> Iter
     _, height, width, _ = call.y.shape
     dilation_h, dilation_w = getattr(a, "dilation_h", 1), getattr(a, "dilation_w", 1)
     padding = ((0, 0), (a.pad_top, a.pad_bottom), (a.pad_left, a.pad_right), (0, 0))
-    padded = np.pad(x, padding, constant_values=fill)
+    padded = np.pad(x, padding, constant_values=fill) if any(map(any, padding)) else x
     for ky in range(size[0]):
         for kx in range(size[1]):
             rows = slice(ky * dilation_h, ky * dilation_h + (height - 1) * a.stride_h + 1, a.stride_h)
@@ -116,7 +119,8 @@ def _biased(y: Real, operands: Operands) -> Real:
 def _conv2d(call: Call, operands: Operands) -> Real:
     x, w = _given(operands, 0), _given(operands, 1)
     filters, kernel_h, kernel_w, channels = w.shape
-    patches = np.stack(list(_taps(call, x, (kernel_h, kernel_w))), axis=3)  # (N, out_h, out_w, taps, C)
+    taps = list(_taps(call, x, (kernel_h, kernel_w)))
+    patches = np.concatenate(taps, axis=3) if len(taps) > 1 else taps[0]  # (N, out_h, out_w, taps * C)
     y = _dot(patches.reshape(-1, kernel_h * kernel_w * channels), w.reshape(filters, -1))
     return _clamped(_biased(y.reshape(call.y.shape), operands), call.attributes.activation)
 
@@ -124,7 +128,8 @@ def _conv2d(call: Call, operands: Operands) -> Real:
 def _depthwise_conv2d(call: Call, operands: Operands) -> Real:
     x, w = _given(operands, 0), _given(operands, 1)
     _, kernel_h, kernel_w, channels = w.shape
-    repeated = np.repeat(x, channels // x.shape[3], axis=3)  # output channel c reads input channel c // multiplier
+    multiplier = channels // x.shape[3]
+    repeated = x if multiplier == 1 else np.repeat(x, multiplier, axis=3)  # output channel c reads c // multiplier
     y = np.zeros(call.y.shape)
     for seen, tap in zip(_taps(call, repeated, (kernel_h, kernel_w)), w.reshape(-1, channels), strict=True):
         y += seen * tap
@@ -172,8 +177,8 @@ def _mean(call: Call, operands: Operands) -> Real:
 
 
 def _pad(call: Call, operands: Operands) -> Real:
-    padded: Real = np.pad(_given(operands, 0), call.attributes.paddings)
-    return padded
+    x, sides = _given(operands, 0), call.attributes.paddings
+    return np.pad(x, sides) if any(map(any, sides)) else x
 
 
 def _reshape(call: Call, operands: Operands) -> Real:

@@ -48,14 +48,19 @@ def seeded_weights(shape: Shape, seed: int | Sequence[int], fan_in: int | None =
     """
     products = math.prod(shape[1:]) if fan_in is None else fan_in
     bound = math.isqrt((6 << 32) // max(products, 1))  # in 2**-16
-    steps = (_seeded(shape, seed) * bound) >> 23
+    steps = _seeded(shape, seed)
+    steps *= bound
+    steps >>= 23
     return (steps.astype(np.float32) / np.float32(1 << 16)).reshape(shape)
 
 
 def _seeded(shape: Shape, seed: int | Sequence[int]) -> NDArray[np.int64]:
     """Whole numbers in -2**23..2**23 - 1. Raw bits, because NumPy keeps those, and not its distributions, stable."""
-    raw = np.random.PCG64(seed).random_raw(math.prod(shape))
-    return (np.asarray(raw) >> np.uint64(40)).astype(np.int64) - (1 << 23)
+    raw = np.asarray(np.random.PCG64(seed).random_raw(math.prod(shape)))
+    raw >>= np.uint64(40)
+    steps = raw.view(np.int64)
+    steps -= 1 << 23
+    return steps
 
 
 def parameters(

@@ -177,11 +177,12 @@ def channels(call: Call, w: NDArray[np.int8], zero_point: int) -> Channels:
     With the extremes of x an accumulator has bounds; where both give the same output, the channel is constant: its
     weights become zero and its table entry says the value.
     """
-    bias = folded_bias(call, [t.data if t else None for t in call.inputs], w.sum(axis=1, dtype=np.int64), zero_point)
+    sums, above = (values.sum(axis=1, dtype=np.int64) for values in (w, np.maximum(w, 0)))
+    below = sums - above  # the negative weights'
+    bias = folded_bias(call, [t.data if t else None for t in call.inputs], sums, zero_point)
     first, last = (limit - call.x.zero_point + zero_point for limit in fixedpoint.LIMITS["int8"])
-    wide = w.astype(np.int64)
-    low = bias + np.minimum(wide * first, wide * last).sum(axis=1)
-    high = bias + np.maximum(wide * first, wide * last).sum(axis=1)
+    low = bias + above * first + below * last
+    high = bias + above * last + below * first
     multipliers, shifts = fixedpoint.quantize_multipliers(real_multipliers(call, len(bias)))
     ends = [requantized(call, end, multipliers, shifts) for end in (low, high)]
     largest = np.maximum(np.abs(low), np.abs(high))

@@ -37,9 +37,9 @@ _BITS = 20  # of values below the largest, when moments are added up
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pass:
-    """What one pass over the samples found: values and ranges by tensor, and normalised constants."""
+    """What one pass over the samples found: values (float32's) and ranges by tensor, and normalised constants."""
 
-    values: dict[int, Array]
+    values: dict[int, Real]
     ranges: dict[int, tuple[float, float]]
     constants: dict[int, Array]
 
@@ -67,11 +67,10 @@ def _frozen(data: Array) -> Array:
 def _run(graph: Graph, sample: Array, samples: int) -> _Pass:
     """All values of a batch of samples through a graph made for one; those no longer needed are let go."""
     (start,) = graph.inputs
-    constants = {i: t.data for i, t in enumerate(graph.tensors) if t.data is not None and t.dtype == "float32"}
-    done = _Pass({start: sample}, {start: (-1.0, 1.0)}, {})
+    done = _Pass({start: sample.astype(np.float64)}, {start: (-1.0, 1.0)}, {})
     last = {i: n for n, node in enumerate(graph.nodes) for i in node.inputs}
     for n, node in enumerate(graph.nodes):
-        operands = [_real(done.values, constants, i) for i in node.inputs]
+        operands = [_real(graph, done.values, i) for i in node.inputs]
         call = _batched(graph.call(node), samples)
         if normalised(graph, node):
             y, folded = _normalised(node, call, operands)
@@ -79,17 +78,20 @@ def _run(graph: Graph, sample: Array, samples: int) -> _Pass:
         else:
             y = FLOAT[node.operator.name](call, operands)
         (output,) = node.outputs
-        done.values[output] = y.astype(np.float32)
-        done.ranges[output] = _range(done.values[output], node.operator.name == "mean")
+        if y is not operands[0]:
+            y[...] = y.astype(np.float32)  # where y is a view of its input, that changes nothing
+        done.values[output], done.ranges[output] = y, _range(y, node.operator.name == "mean")
         for i in set(node.inputs) & set(done.values):
             if last[i] == n:
                 del done.values[i]
     return done
 
 
-def _real(values: Mapping[int, Array], constants: Mapping[int, Array], index: int) -> Real | None:
-    found = values.get(index, constants.get(index))
-    return None if found is None else found.astype(np.float64)
+def _real(graph: Graph, values: Mapping[int, Real], index: int) -> Real | None:
+    if index in values:
+        return values[index]
+    data = graph.tensors[index].data if index >= 0 else None
+    return None if data is None or data.dtype != np.float32 else data.astype(np.float64)
 
 
 def _batched(call: Call, samples: int) -> Call:
@@ -122,19 +124,24 @@ def _normalised(node: Node, call: Call, operands: list[Any]) -> tuple[Real, dict
     along[CHANNEL_AXIS[node.operator.name]] = -1
     folded = {node.inputs[1]: w / deviation.reshape(along), node.inputs[2]: b - mean / deviation}
     _, low, high = ACTIVATIONS[call.attributes.activation]
-    y = (y - mean) / deviation + b
-    clamped = y if low is None and high is None else np.clip(y, low, high)
+    y -= mean
+    y /= deviation
+    y += b
+    clamped = y if low is None and high is None else np.clip(y, low, high, out=y)
     return clamped, {i: data.astype(np.float32) for i, data in folded.items()}
 
 
 def _moments(y: Real) -> tuple[Real, Real]:
     """Mean and standard deviation by channel of (values, channels), each blended with PRIOR values of the layer."""
-    unit = math.ldexp(1.0, math.frexp(float(np.max(np.abs(y), initial=0.0)))[1] - _BITS)
-    steps = np.rint(y / unit).astype(np.int64)
-    count = len(steps)
-    sums, squares = steps.sum(axis=0), np.square(steps).sum(axis=0)
-    layer_mean = int(sums.sum()) / steps.size
-    layer_variance = int(squares.sum()) / steps.size - layer_mean**2
+    highest = max(float(np.max(y, initial=0.0)), -float(np.min(y, initial=0.0)))
+    unit = math.ldexp(1.0, math.frexp(highest)[1] - _BITS)
+    count = len(y)
+    scaled = y / unit
+    steps = np.rint(scaled, out=scaled).astype(np.int64)
+    sums = steps.sum(axis=0)
+    squares = np.square(steps, out=steps).sum(axis=0)
+    layer_mean = int(sums.sum()) / y.size
+    layer_variance = int(squares.sum()) / y.size - layer_mean**2
     share = count / (count + PRIOR)
     means = sums / count
     variances = share * (squares / count - np.square(means)) + (1 - share) * max(layer_variance, 1.0)

@@ -113,6 +113,44 @@ def test_a_command_that_does_not_exist_counts_as_no_compiler(monkeypatch: pytest
         toolchain.gcc.cache_clear()
 
 
+def test_zig_is_asked_for_its_version_once_for_a_file_and_again_when_that_changes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def first_line(command: tuple[str, ...], environment: dict[str, str]) -> str:
+        asked.append(command[-1])
+        return {"version": "1.0", "--version": "clang 9"}[command[-1]]
+
+    monkeypatch.delenv("REFSIM_ZIG", raising=False)
+    monkeypatch.setattr(toolchain, "_first_line", first_line)
+    zig = tmp_path / "zig"
+    zig.write_text("one")
+
+    def find() -> str | None:
+        return toolchain._zig_version((str(zig),), {})
+
+    assert [find(), find(), len(asked)] == ["zig 1.0, clang 9", "zig 1.0, clang 9", 2]
+    zig.write_text("another")
+    assert [find(), len(asked)] == ["zig 1.0, clang 9", 4]
+    for path in tmp_path.glob("objects/*/*.version"):
+        path.write_bytes(b"\0\xff")
+    assert [find(), len(asked)] == ["zig 1.0, clang 9", 6]
+    monkeypatch.setenv("REFSIM_ZIG", str(zig))
+    assert [find(), find(), len(asked)] == ["zig 1.0, clang 9", "zig 1.0, clang 9", 10]
+
+
+@pytest.mark.parametrize("in_the_way", ["objects", "nothing"])
+def test_a_zig_that_does_not_answer_counts_as_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_the_way: str
+) -> None:
+    monkeypatch.delenv("REFSIM_ZIG", raising=False)
+    (tmp_path / in_the_way).write_text("a file where the cache wants a folder")
+    zig = tmp_path / "zig"
+    zig.write_text("no program")
+    assert toolchain._zig_version((str(zig),), {}) is None
+
+
 def pretended(*words: str) -> toolchain.Toolchain:
     return toolchain.Toolchain("gcc", "gcc 12", ("gcc", *words), ("gcc", *words), toolchain.GCC_CPU, {})
 
