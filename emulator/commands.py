@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,13 +129,44 @@ def _configure_profile(parser: argparse.ArgumentParser) -> None:
     add_numerics(parser)
     add_toolchain(parser)
     add_planner(parser)
+    _configure_looks(parser)
+    _configure_firmware(parser)
+
+
+def _configure_firmware(parser: argparse.ArgumentParser) -> None:
     firmware = parser.add_argument_group("for firmware, instead of the options above but --board")
-    firmware.add_argument("--entry", metavar="S", help="the function to measure: a symbol or an address; required")
+    text = "measure this function after boot, a symbol or an address (default: all from reset to the end)"
+    firmware.add_argument("--entry", metavar="S", help=text)
+    text = "call this function after boot, before --entry; may be repeated"
+    firmware.add_argument("--call", metavar="S", action="append", default=[], help=text)
     firmware.add_argument("--base", metavar="A", help="where a raw binary lies (default: the board's flash)")
-    text = "stop the reset handler after so many (default 20000000)"
+    text = "with --entry: stop the reset handler after so many (default 20000000)"
     firmware.add_argument("--boot-instructions", type=natural, default=20_000_000, metavar="N", help=text)
-    text = "give up on the function after so many (default 2000000000)"
+    text = "give up after so many, or after so many idle cycles (default 2000000000)"
     firmware.add_argument("--max-instructions", type=positive, default=2_000_000_000, metavar="N", help=text)
+    text = "give up after so many seconds on this computer (default: never)"
+    firmware.add_argument("--timeout", type=_seconds, metavar="S", help=text)
+
+
+def _seconds(text: str) -> float:
+    """An argument that is a time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
+    return value
+
+
+def _configure_looks(parser: argparse.ArgumentParser) -> None:
+    closer = parser.add_argument_group("for a closer look")
+    text = "list the instructions of function F: how often each ran, its cycles, and what it waited for"
+    closer.add_argument("--annotate", metavar="F", help=text)
+    text = "write a trace for ui.perfetto.dev: layers, functions, SRAM in use"
+    closer.add_argument("--trace", metavar="F.json", help=text)
+    text = "write the cycles of each chain of calls for flame graph tools, or as a picture (F.svg)"
+    closer.add_argument("--flame", metavar="F.txt", help=text)
 
 
 def _profile(arguments: argparse.Namespace) -> int:
@@ -160,14 +192,16 @@ def _is_model(subject: str) -> bool:
 
 
 def _profile_model(arguments: argparse.Namespace) -> int:
-    from emulator import model_profiler
+    from emulator import closer_look, model_profiler
     from refsim import boards
     from refsim.int8ops import numerics
 
-    subject, foreign = arguments.subject, {"--entry": arguments.entry, "--base": arguments.base}
+    subject = arguments.subject
+    foreign = {"--entry": arguments.entry, "--base": arguments.base, "--call": arguments.call or None}
     if given := [flag for flag, value in foreign.items() if value is not None]:
         raise UsageError(f"{given[0]} is for firmware images: '{subject}' is a model, run as a whole; leave it out")
     board, rules = boards.find(arguments.board), numerics.find(arguments.numerics)
+    wanted = closer_look.wanted(arguments)
     with progress() as show:
         found = model_profiler.profile_model(
             load_model(subject),
@@ -178,40 +212,58 @@ def _profile_model(arguments: argparse.Namespace) -> int:
             optimize=arguments.optimize,
             transforms=arguments.transforms,
             seed=arguments.seed,
+            follow_calls=wanted.calls,
             progress=show,
         )
+        seen = closer_look.look(wanted, found.profile.observed, found.sources)
     if arguments.json:
-        print_json({**model_profiler.as_json(found), "model": subject})
+        print_json({**model_profiler.as_json(found), "model": subject, **closer_look.as_json(seen)})
     else:
         model_profiler.print_profile(found, console())
+        closer_look.print_look(seen, console())
     return HOLDS
 
 
 def _profile_firmware(arguments: argparse.Namespace) -> int:
-    from emulator import profiler
+    from emulator import closer_look, profiler
+    from emulator.firmware import FirmwareFault
     from refsim import boards
 
-    if arguments.entry is None:
-        raise UsageError(
-            f"firmware image '{arguments.subject}' has no --entry: expected the function to measure, "
-            "a symbol or an address such as 0x08000100"
-        )
-    board = boards.find(arguments.board)
-    with progress() as show:
-        show("running the firmware", 0, 1)
-        found = profiler.profile_file(
-            arguments.subject,
-            board,
-            entry=arguments.entry,
-            base=arguments.base,
-            boot_instructions=arguments.boot_instructions,
-            max_instructions=arguments.max_instructions,
-        )
+    board, wanted = boards.find(arguments.board), closer_look.wanted(arguments)
+    try:
+        with progress() as show:
+            show("running the firmware", 0, 1)
+            found = profiler.profile_file(
+                arguments.subject,
+                board,
+                entry=arguments.entry,
+                base=arguments.base,
+                calls=arguments.call,
+                boot_instructions=arguments.boot_instructions,
+                max_instructions=arguments.max_instructions,
+                timeout=arguments.timeout,
+                follow_calls=wanted.calls,
+            )
+            seen = closer_look.look(wanted, found.observed)
+    except FirmwareFault as fault:
+        if not arguments.json:
+            profiler.print_output(fault.output, console())
+            raise
+        print_json({"fault": str(fault), "output": fault.output})
+        return _failed(str(fault))
     if arguments.json:
-        print_json(profiler.as_json(found))
+        print_json({**profiler.as_json(found), **closer_look.as_json(seen)})
     else:
         profiler.print_profile(found, console())
-    return HOLDS
+        closer_look.print_look(seen, console())
+    if found.outcome.fault is not None:
+        return _failed(found.outcome.fault)
+    return HOLDS if found.outcome.holds else FAILED
+
+
+def _failed(sentence: str) -> int:
+    print("error: " + " ".join(sentence.split()), file=sys.stderr)
+    return FAILED
 
 
 def _configure_doctor(parser: argparse.ArgumentParser) -> None:
@@ -253,11 +305,14 @@ COMMANDS = (
     ),
     Command(
         "profile",
-        "where the cycles of a model, or of a firmware's function, go",
+        "where the cycles of a model, of firmware, or of one of its functions go",
         _configure_profile,
         _profile,
         (
-            "refsim profile zoo:mcunet-vww0 --board disco-f746ng --optimize sram",
+            "refsim profile zoo:mcunet-vww0 --board disco-f746ng --optimize sram --trace trace.json",
+            "refsim profile zoo:ds-cnn --board nucleo-l4r5zi --annotate ds_cnn_layer_001_depthwise_conv2d",
+            "refsim profile firmware.elf --board nucleo-l4r5zi --timeout 60",
+            "refsim profile firmware.elf --board nucleo-l4r5zi --call model_init --entry model_run",
             "refsim profile firmware.bin --board nucleo-l4r5zi --base 0x08000000 --entry 0x0800668c",
         ),
     ),

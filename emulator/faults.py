@@ -22,14 +22,18 @@ ACCESSES: Mapping[int, str] = {
     uc.UC_MEM_WRITE_PROT: "write",
     uc.UC_MEM_FETCH_PROT: "instruction fetch",
 }
+NEAR = 4096  # bytes from the stack pointer to what a function keeps on the stack
+
 EXCEPTIONS: Mapping[int, str] = {  # QEMU's EXCP_*
     2: "a supervisor call (SVC)",
+    3: "a jump to where no code can be",
     4: "an unaligned access, which this core traps,",
     7: "a breakpoint (BKPT)",
     8: "an exception return",
     17: "a floating-point instruction, which this core lacks,",
     22: "an unaligned access, which this core traps,",
 }
+REGISTERS = (*(f"r{n}" for n in range(13)), "sp", "lr", "pc", "xpsr")
 STOPS: Mapping[int, str] = {
     hooks.LIMITED: "more than {limit} instructions ran, the last {where}: an endless loop, or raise the limit",
     hooks.CROWDED: f"code outside flash and SRAM, or more than {hooks.CAPACITY} blocks of code, {{where}}",
@@ -38,6 +42,10 @@ STOPS: Mapping[int, str] = {
 
 class LimitReached(Fault):
     """The instructions that a call may execute ran out."""
+
+
+class EndlessLoop(Fault):
+    """The code waits for what never comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def nearest(regions: Sequence[Region], address: int) -> str:
     return f"it lies {distance(near)} bytes {side} {near.name} ({near.base:#010x} to {near.end:#010x})"
 
 
-def refused(access: Access, place: str, regions: Sequence[Region], stack: Region | None) -> str:
+def refused(access: Access, place: str, regions: Sequence[Region], stack: Region | None, sp: int) -> str:
     """Why an access was refused. `place` says where in the code it was made."""
     at = access.address
     what = f"{ACCESSES[access.kind]} of {access.size} bytes at {at:#010x} {place}"
@@ -80,7 +88,15 @@ def refused(access: Access, place: str, regions: Sequence[Region], stack: Region
         return f"{what}: {inside.name} cannot be {'executed' if access.fetches else 'written'}"
     if stack is not None and stack.base - BELOW_STACK <= at < stack.base:
         return f"stack overflow: {what}, {stack.base - at} bytes below the stack of {stack.size} bytes"
+    above = next((r for r in regions if r.writable and _left_downwards(r, at, sp)), None)
+    if above is not None and not access.fetches:
+        return f"stack overflow: {what}, {above.base - at} bytes below {above.name}"
     return f"{what}: {nearest(regions, at)}"
+
+
+def _left_downwards(region: Region, at: int, sp: int) -> bool:
+    """Whether an access below a region is near a stack pointer that is at the region's lower end, or below it."""
+    return region.base - BELOW_STACK <= at < region.base and sp - NEAR <= at and sp < region.base + NEAR
 
 
 def outside(doing: str, regions: Sequence[Region], address: int, size: int) -> Fault:
@@ -88,7 +104,12 @@ def outside(doing: str, regions: Sequence[Region], address: int, size: int) -> F
     return Fault(f"{doing} {size} bytes at {address:#010x} leaves the mapped memory: {nearest(regions, address)}")
 
 
-def stopped(reason: int, limit: int, place: str) -> Fault:
-    """The fault that the block callback stopped for."""
+def stopped(reason: int, limit: int, place: str, state: str) -> Fault:
+    """The fault that the block callback stopped for. `state`: the registers."""
     kind = LimitReached if reason == hooks.LIMITED else Fault
-    return kind(STOPS[reason].format(limit=limit, where=place))
+    return kind(f"{STOPS[reason].format(limit=limit, where=place)}; {state}")
+
+
+def registers(values: Mapping[str, int]) -> str:
+    """Registers in hexadecimal on one line."""
+    return " ".join(f"{name}={value:x}" for name, value in values.items())

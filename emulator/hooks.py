@@ -11,26 +11,25 @@ the order of first execution. Block 0 stands for "no block": before the first on
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import carray, types  # type: ignore[attr-defined]
-from numba.extending import intrinsic
+from numba import carray  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 from unicorn import unicorn_const as uc
-from unicorn.unicorn_py3.unicorn import uclib
+
+from emulator import native
 
 Int64s = NDArray[np.int64]
 
 RUNNING, STOPPED, SLICED, LIMITED, CROWDED = range(5)  # why the machine was stopped: header[REASON]
 
-# Words of the header. INSTRUCTIONS counts those of all blocks entered, also those that an IT block skips.
-BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS, EDGES = range(13)
+# Words of the header. INSTRUCTIONS counts those of all blocks entered, also those that an IT block skips; CURRENT is
+# the edge by which the last block was entered, for observers whose callbacks come after this one.
+(BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS, EDGES,
+ CURRENT) = range(14)  # fmt: skip
 FIRST_REGION = 16
 BASE, END, HOST, MAP = range(4)  # words of a code region
 MAX_REGIONS = 12
@@ -50,57 +49,18 @@ FIRST_SLOT = FIRST_EDGE + EDGE_CAPACITY * EDGE_FIELDS
 FIRST_MAP = FIRST_SLOT + SLOTS
 
 
-def _can_cache() -> bool:
-    """Whether numba may keep machine code, beside this file or at home; else every process compiles anew."""
-    try:
-        numba.njit(cache=True)(_can_cache)
-    except RuntimeError:
-        return False
-    return True
-
-
-CACHE = _can_cache()
-
-
-def _call_code(typing: Any, function: Any, argument: Any) -> Any:
-    """Call the C function at address `function` with one pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(ir.IntType(32), [ir.IntType(64)])
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), generate
-
-
-_call: Any = intrinsic(_call_code)
-
-
-def _halfword_code(typing: Any, address: Any) -> Any:
-    """The 16 bits at a host address."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(16).as_pointer())
-        return builder.zext(builder.load(pointer), ir.IntType(64))
-
-    return types.int64(types.int64), generate
-
-
-_halfword: Any = intrinsic(_halfword_code)
-
-
-@numba.njit(cache=CACHE)
+@native.njit
 def _length(host: int, size: int) -> int:
     """Instructions in `size` bytes of Thumb code: a halfword 0b111xx with xx not 0 begins a 32-bit one."""
     count = 0
     offset = 0
     while offset < size:
-        offset += 4 if _halfword(host + offset) >= 0xE800 else 2
+        offset += 4 if native.halfword(host + offset) >= 0xE800 else 2
         count += 1
     return count
 
 
-@numba.njit(cache=CACHE)
+@native.njit
 def _register(s: Any, slot: int, address: int, size: int, host: int) -> Any:
     """A fresh id for the block; 0 when there is no room."""
     i = s[BLOCKS]
@@ -115,7 +75,7 @@ def _register(s: Any, slot: int, address: int, size: int, host: int) -> Any:
     return i
 
 
-@numba.njit(cache=CACHE)
+@native.njit
 def _find(s: Any, address: int, size: int) -> Any:
     """The id of a block, given on first sight. A stop address is known before its size is."""
     for r in range(s[REGIONS]):
@@ -138,7 +98,7 @@ def _find(s: Any, address: int, size: int) -> Any:
     return 0
 
 
-@numba.njit(cache=CACHE)
+@native.njit
 def _edge(s: Any, before: int, block: int, way: int) -> Any:
     """The id of an edge, given on first sight; the last one that left `before` this way is tried first."""
     recent = HEADER + before * FIELDS + way
@@ -163,14 +123,14 @@ def _edge(s: Any, before: int, block: int, way: int) -> Any:
     return e
 
 
-@numba.njit(cache=CACHE)
+@native.njit
 def _halt(s: Any, reason: int, address: int) -> None:
     s[REASON] = reason
     s[ADDRESS] = address
-    _call(s[STOP], s[ENGINE])
+    native.call(s[STOP], s[ENGINE])
 
 
-@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=CACHE)
+@native.cfunc(native.OnBlock)
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """Stop before the block when there is a reason to, count it otherwise."""
     s = carray(user, (1 << 40,), np.int64)
@@ -194,42 +154,9 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     s[block + COUNT] += 1
     e = _edge(s, s[LAST], i, DOWN if address == s[LAST_END] else JUMP)
     s[FIRST_EDGE + e * EDGE_FIELDS + TIMES] += 1
+    s[CURRENT] = e
     s[LAST] = i
     s[LAST_END] = address + size
-
-
-@numba.cfunc(types.uint64(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=CACHE)
-def _read_zero(engine: Any, offset: Any, size: Any, user: Any) -> int:
-    return 0
-
-
-@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.uint64, types.voidptr), cache=CACHE)
-def _ignore_write(engine: Any, offset: Any, size: Any, value: Any, user: Any) -> None:
-    pass
-
-
-def map_zeros(engine: Any, base: int, size: int) -> None:
-    """Let addresses read as zero and ignore writes, by native callbacks."""
-    address, null = ctypes.c_uint64(base), ctypes.c_void_p(0)
-    read = ctypes.c_void_p(_read_zero.address)
-    write = ctypes.c_void_p(_ignore_write.address)
-    status = uclib.uc_mmio_map(engine._uch, address, ctypes.c_size_t(size), read, null, write, null)
-    assert status == uc.UC_ERR_OK, status
-
-
-def add(engine: Any, kind: int, callback: Any, user: int, first: int = 1, last: int = 0) -> None:
-    """`uc_hook_add` with a native callback and the address of its data, for all addresses or for those to `last`."""
-    handle = ctypes.c_size_t()
-    status = uclib.uc_hook_add(
-        engine._uch,
-        ctypes.byref(handle),
-        kind,
-        ctypes.c_void_p(callback.address),
-        ctypes.c_void_p(user),
-        ctypes.c_uint64(first),
-        ctypes.c_uint64(last),
-    )
-    assert status == uc.UC_ERR_OK, status
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,15 +200,16 @@ class Counter:
         halfwords = sum(host.size // 2 for _, host in regions)
         self._state = np.zeros(FIRST_MAP + halfwords, np.int64)  # touched lazily
         self._engine = engine
+        self._cut_off = 0  # blocks of the slice that were taken from it
         place = FIRST_MAP
         for r, (base, host) in enumerate(regions):
             first = FIRST_REGION + 4 * r
             self._state[first : first + 4] = base, base + host.size, host.ctypes.data, place
             place += host.size // 2
         self._state[[BLOCKS, EDGES, REGIONS, LAST_END]] = 1, 1, len(regions), -1
-        self._state[STOP] = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value or 0
+        self._state[STOP] = native.STOP
         self._state[ENGINE] = engine._uch.value
-        add(engine, uc.UC_HOOK_BLOCK, _on_block, self.state_address)
+        native.add(engine, uc.UC_HOOK_BLOCK, _on_block, self.state_address)
 
     @property
     def state_address(self) -> int:
@@ -301,7 +229,18 @@ class Counter:
 
     def resume(self, blocks: int, *, over: bool) -> None:
         """Prepare to run at most about `blocks` blocks; `over` runs the first one even if it is a stop."""
+        self._cut_off = 0
         self._state[[SLICE, REASON, RESUME]] = blocks, RUNNING, int(over)
+
+    def cut(self) -> None:
+        """End the running slice at the next jump; for callbacks from the engine, which must not stop it themselves."""
+        self._cut_off += int(self._state[SLICE])
+        self._state[SLICE] = 0
+
+    @property
+    def blocks_left(self) -> int:
+        """Blocks that the last slice did not run; less than 0: it ran more."""
+        return int(self._state[SLICE]) + self._cut_off
 
     @property
     def reason(self) -> tuple[int, int]:
@@ -338,6 +277,11 @@ class Counter:
         """Whether a block in these bytes has run."""
         start, length = self._blocks[:, START], self._blocks[:, SIZE]
         return bool(((start < address + size) & (start + length > address)).any())
+
+    @property
+    def times(self) -> Int64s:
+        """How often each edge was passed so far, without copying: it changes as the machine runs."""
+        return self._edges[:, TIMES]
 
     def snapshot(self) -> Counts:
         blocks, edges = self._blocks.T.copy(), self._edges.T.copy()

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from emulator.build_attributes import UNKNOWN, Target, target_of
 from refsim.errors import ImageError
 
 MAX_FILE = 256 << 20  # bytes; no Cortex-M has more flash
@@ -52,6 +53,7 @@ class Image:
     segments: tuple[Segment, ...]
     symbols: tuple[Symbol, ...] = ()
     entry: int | None = None
+    target: Target = UNKNOWN
 
     @cached_property
     def _by_name(self) -> Mapping[str, Symbol]:
@@ -141,13 +143,14 @@ def _elf(data: bytes, name: str) -> Image:
         segments = tuple(_segments(elf, data, name))
         symbols = tuple(sorted(_symbols(elf), key=lambda s: (s.address, s.name)))
         entry = int(elf.header["e_entry"])
+        target = target_of(elf)
     except ImageError:
         raise
     except Exception as error:  # pyelftools raises dozens of kinds on damaged files
         raise ImageError(f"ELF file '{name}' is damaged: {error or type(error).__name__}") from error
     if not segments:
         raise ImageError(f"ELF file '{name}' loads nothing: expected a linked image, not an object file")
-    return Image(name, segments, symbols, entry)
+    return Image(name, segments, symbols, entry, target)
 
 
 def _check_header(elf: Any, name: str) -> None:

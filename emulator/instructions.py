@@ -60,6 +60,8 @@ class Instruction:
     conditional: bool = False
     displacement: int | None = None  # of a direct branch: target minus its own address
     groups: frozenset[str] = frozenset()
+    last: str = ""  # the last register operand outside an address
+    constant: int = 0  # the last operand, where it is one
 
     @property
     def loads(self) -> bool:
@@ -132,6 +134,8 @@ def _record(i: Any) -> Instruction:
         conditional=name in ("cbz", "cbnz") or (name == "b" and i.cc not in (arm.ARM_CC_AL, arm.ARM_CC_INVALID)),
         displacement=_displacement(i, name),
         groups=groups,
+        last=next((i.reg_name(p.reg) for p in reversed(i.operands) if p.type == arm.ARM_OP_REG), ""),
+        constant=i.operands[-1].imm & 0xFFFF_FFFF if i.operands and i.operands[-1].type == arm.ARM_OP_IMM else 0,
     )
 
 

@@ -7,7 +7,8 @@
     before = machine.counts(); ...; costs = Timing(board.core).observe(machine, machine.counts() - before)
     machine.check_instructions()  # a Fault when an executed instruction is not in the board's core
 
-Flash and SRAM of the board are mapped, nothing else: an access elsewhere is a Fault, one sentence long.
+Flash and SRAM of the board are mapped, nothing else: an access elsewhere is a Fault, one sentence long. What a chip has
+besides (timers, exceptions, a debugger's console) is a `Supervisor`: see `emulator.devices`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError
 
 from emulator import faults, hooks, instructions
 from emulator.image import Image
+from emulator.supervisor import Supervisor
 from refsim.boards import Board, Region
 from refsim.errors import Fault, ImageError
 
@@ -43,13 +45,17 @@ MODELS = {
     "cortex-m33": arm.UC_CPU_ARM_CORTEX_M33,
 }
 
-HINTS = {b"\x10\xbf", b"\x20\xbf", b"\x30\xbf"}  # YIELD, WFE, WFI: Unicorn refuses or stops, the core goes on
+YIELD, WFE, WFI = b"\x10\xbf", b"\x20\xbf", b"\x30\xbf"
+HINTS = (YIELD, WFE, WFI)  # Unicorn refuses or stops at them, the core goes on
+RETURNS = 0xFFFF_FF00  # a branch to here or above ends an exception [ARMv7-M ARM, B1.5.8]
 ARGUMENTS = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3)
 PRESERVED = {  # what a function gives back as it was [AAPCS32, 6.1.1]
     **{f"r{n}": getattr(arm, f"UC_ARM_REG_R{n}") for n in range(4, 12)},
     "sp": arm.UC_ARM_REG_SP,
 }
 THUMB_BIT = 1 << 5  # of the CPSR
+EXCEPTION_RETURN = 8  # QEMU's EXCP_EXCEPTION_EXIT
+PROCESS_STACK = 2  # of CONTROL
 
 
 class Machine:
@@ -60,6 +66,8 @@ class Machine:
 
     regions: tuple[Region, ...] = ()  # what is mapped, by address
     spoiled: tuple[str, ...] = ()  # registers that the last call should have preserved, and did not
+    supervisor: Supervisor | None = None
+    stack_limit = 0  # below it a firmware's stack may not go; 0 where that is not known
 
     def __init__(self, board: Board, image: Image | None = None, *, memory: Sequence[Region] | None = None) -> None:
         self.board = board
@@ -70,6 +78,7 @@ class Machine:
         self._stack: Region | None = None
         self._refused: faults.Access | None = None
         self._interrupt: int | None = None
+        self.attached: list[Any] = []  # what the engine calls, which must live as long
         for region in (board.flash, board.sram) if memory is None else memory:
             self._map(region, uc.UC_PROT_EXEC)
         landing = self._hole(Region("landing", 0x1F80_0000, PAGE, False, ""))
@@ -102,10 +111,6 @@ class Machine:
         while near := [r for r in self.regions if region.base - GUARD < r.end and r.base < region.end + GUARD]:
             region = replace(region, base=min(r.base for r in near) - GUARD - region.size)
         return region
-
-    def map_zeros(self, base: int, size: int) -> None:
-        """Add addresses that read as zero and ignore writes, as peripherals that nothing models."""
-        hooks.map_zeros(self._engine, base, size)
 
     def load(self, image: Image) -> None:
         """Write an image's segments where they run and where a programmer puts them. Raises ImageError."""
@@ -154,19 +159,17 @@ class Machine:
         stops: Collection[int] = (),
         on_stop: Callable[[int], None] | None = None,
         max_instructions: int = DEFAULT_LIMIT,
+        sp: int | None = None,
     ) -> int:
         """Call a function by the AAPCS and return r0. `args` are 32-bit words; from the fifth they go on the stack.
+
+        Its stack is the machine's own, or goes down from `sp`; only of its own it is known how much was used.
 
         Before the instruction at each of `stops` runs, `on_stop(address)` is called; a stop works where a block
         begins: at a function's entry, a branch target, or the instruction after a call.
         Raises Fault, and KeyboardInterrupt within some milliseconds of Ctrl-C.
         """
-        if self._stack is None:
-            free = self._hole(Region("stack", 0x3FF0_0000, DEFAULT_STACK, True, ""))
-            self.use_stack(free.base, free.size)
-        assert self._stack is not None
-        self._paint(self._stack)
-        sp = self._push(self._stack.end & ~7, args[4:])
+        sp = self._push((self._own_stack() if sp is None else sp) & ~7, args[4:])
         for register, value in zip(ARGUMENTS, args, strict=False):
             self._engine.reg_write(register, value & 0xFFFF_FFFF)
         self._engine.reg_write(arm.UC_ARM_REG_SP, sp)
@@ -175,6 +178,15 @@ class Machine:
         self.run(function, {*stops, self._landing}, self._landing, on_stop, max_instructions)
         self.spoiled = tuple(n for n, r in PRESERVED.items() if self._engine.reg_read(r) != before[n])
         return int(self._engine.reg_read(arm.UC_ARM_REG_R0))
+
+    def _own_stack(self) -> int:
+        """Its top, after all of it was painted."""
+        if self._stack is None:
+            free = self._hole(Region("stack", 0x3FF0_0000, DEFAULT_STACK, True, ""))
+            self.use_stack(free.base, free.size)
+        assert self._stack is not None
+        self._paint(self._stack)
+        return self._stack.end
 
     def boot(self, sp: int, pc: int, max_instructions: int) -> None:
         """Run from reset, as a rule until the instructions run out. Raises LimitReached then, Fault for the rest."""
@@ -191,40 +203,62 @@ class Machine:
         max_instructions: int = DEFAULT_LIMIT,
     ) -> None:
         """Execute from `pc` until the stop `last` is reached. Raises Fault; also when the instructions run out."""
-        counter = self._counter
-        counter.flag({address & ~1 for address in stops})
+        counter, watch = self._counter, self.supervisor
+        asked, own = {address & ~1 for address in stops}, set() if watch is None else set(watch.stops)
+        counter.flag(asked | own)
         counter.begin(max_instructions)
-        over = False
+        over, blocks = False, SLICE
         while True:
-            over = self._step(pc, over)
+            if watch is not None and not over:
+                pc, blocks = watch.before(pc)
+            self._step(pc, blocks, over)
             reason, at = counter.reason
-            pc = int(self._engine.reg_read(arm.UC_ARM_REG_PC))
+            pc, over = self._pc, False
             if reason == hooks.STOPPED:
                 if at == last:
                     counter.end()
                     return
-                if on_stop is not None:
+                if on_stop is not None and at in asked:
                     on_stop(at)
-                over = True
+                if watch is not None and at in own:
+                    pc = watch.stopped(at)
+                over = pc == at
             elif reason in faults.STOPS:
-                raise faults.stopped(reason, max_instructions, self._where(pc))
+                raise faults.stopped(reason, max_instructions, self.where(pc), self.registers)
             elif pc | 1 == NEVER | 1:
-                raise Fault(f"a jump to {pc:#010x}, where nothing is, {self._where(counter.last)}")
+                raise self.fault(f"a jump to {pc:#010x}, where nothing is, {self.where(counter.last)}")
 
-    def _step(self, pc: int, over: bool) -> bool:
-        """Run until something stops the engine. Returns whether the next block is to be run without its stop."""
+    def _step(self, pc: int, blocks: int, over: bool) -> None:
+        """Run until something stops the engine; `over` runs the first block even if it is a stop."""
         self._refused = self._interrupt = None
-        self._counter.resume(SLICE, over=over)
+        self._counter.resume(blocks, over=over)
         try:
             self._engine.emu_start(pc | 1, NEVER)
         except UcError:
-            if not self._is_hint():
-                raise Fault(self._explain()) from None
-            return False
+            if self._is_hint():
+                self._hinted()
+            elif not self._returned():
+                raise self.fault(self._explain()) from None
+            return
         if self._interrupt is not None:
-            what = faults.EXCEPTIONS.get(self._interrupt, f"exception {self._interrupt}")
-            raise Fault(f"{what} {self._where(self._pc)}")
-        return self._counter.reason[0] == hooks.SLICED
+            self._trapped(self._interrupt)
+        elif self._counter.reason[0] == hooks.RUNNING and self._is_hint():
+            self._hinted()
+
+    def _trapped(self, number: int) -> None:
+        if self._pc >= RETURNS and self._returned():
+            return
+        if self.supervisor is None or not self.supervisor.trap(number):
+            raise self.fault(f"{faults.EXCEPTIONS.get(number, f'exception {number}')} {self.where(self._pc)}")
+
+    def _returned(self) -> bool:
+        """Whether the engine gave up at a branch that ends an exception, and the supervisor did so."""
+        return self._pc >= RETURNS and self.supervisor is not None and self.supervisor.trap(EXCEPTION_RETURN)
+
+    def _hinted(self) -> None:
+        pc = self._pc
+        if self.supervisor is not None and self.read(pc - 2, 2) != YIELD:
+            self.supervisor.slept(pc)
 
     @property
     def engine(self) -> Any:
@@ -235,6 +269,27 @@ class Machine:
     def counter(self) -> hooks.Counter:
         """The counter of its blocks, for native observers."""
         return self._counter
+
+    def register(self, name: str) -> int:
+        """A register by its name in lower case, as r0, sp, msp, control, xpsr."""
+        return int(self._engine.reg_read(getattr(arm, f"UC_ARM_REG_{name.upper()}")))
+
+    def set_register(self, name: str, value: int) -> None:
+        self._engine.reg_write(getattr(arm, f"UC_ARM_REG_{name.upper()}"), value & 0xFFFF_FFFF)
+
+    @property
+    def registers(self) -> str:
+        """All registers in one line."""
+        return faults.registers({name: self.register(name) for name in faults.REGISTERS})
+
+    def fault(self, what: str, kind: type[Fault] = Fault) -> Fault:
+        """A Fault with the registers as they are."""
+        sp = self.register("sp")
+        region = self._holding(self.stack_limit, 4)
+        below = region is not None and region.base <= sp < self.stack_limit
+        if below and not self.register("control") & PROCESS_STACK and not what.startswith("stack overflow"):
+            what = f"stack overflow: sp is {self.stack_limit - sp} bytes below the stack's limit; {what}"
+        return kind(f"{what}; {self.registers}")
 
     @property
     def _pc(self) -> int:
@@ -281,7 +336,7 @@ class Machine:
         for address, data in self.executed():
             if missing := instructions.unknown(self.board.core, address, data):
                 raise Fault(
-                    f"'{missing.text}' {self._where(missing.address)} is not in {self.board.core.name}: {missing.why}"
+                    f"'{missing.text}' {self.where(missing.address)} is not in {self.board.core.name}: {missing.why}"
                 )
 
     def executed(self) -> list[tuple[int, bytes]]:
@@ -298,15 +353,16 @@ class Machine:
         self._interrupt = number
         engine.emu_stop()
 
-    def _where(self, pc: int) -> str:
+    def where(self, pc: int) -> str:
+        """Function and address of an instruction, in words."""
         return faults.where(self.image, pc)
 
     def _explain(self) -> str:
         """Why the engine gave up."""
         pc, last = self._pc, self._counter.last
         if self._refused is not None:
-            place = self._where(last if self._refused.fetches else pc)
-            return faults.refused(self._refused, place, self.regions, self._stack)
+            place = self.where(last if self._refused.fetches else pc)
+            return faults.refused(self._refused, place, self.regions, self._stack, self.register("sp"))
         if not self._engine.reg_read(arm.UC_ARM_REG_CPSR) & THUMB_BIT:
-            return f"a branch to {pc:#010x} without the Thumb bit, {self._where(last)}"
-        return f"an undefined instruction {self._where(pc)}"
+            return f"a branch to {pc:#010x} without the Thumb bit, {self.where(last)}"
+        return f"an undefined instruction {self.where(pc)}"

@@ -1,7 +1,8 @@
 """What memory adds to a machine's cycles: caches, flash wait states and prefetch, followed natively access by access.
 
-An observer outside the machine. The paths of the board (`refsim.board.AccessPath`) say which accesses go where; only those
-ranges are hooked. Stalls are kept by the address of the instruction that waits and by cause, in units of 1/256 cycle.
+An observer outside the machine. The paths of the board (`refsim.board.AccessPath`) say which accesses go where; only
+those ranges are hooked. Stalls are kept by the address of the instruction that waits and by cause, in units of 1/256
+cycle.
 
 All state lies in one int64 array:
 
@@ -12,28 +13,23 @@ Tags of a set are ordered by use, the latest first; a tag is 2 * (line + 1) + di
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import carray, types  # type: ignore[attr-defined]
-from numba.extending import intrinsic
+from numba import carray  # type: ignore[attr-defined]
 from unicorn import arm_const as arm, unicorn_const as uc
-from unicorn.unicorn_py3.unicorn import uclib
 
-from emulator import hooks
-from emulator.hooks import CACHE, Int64s
+from emulator import hooks, native
+from emulator.hooks import Int64s
 from emulator.machine import Machine
 from refsim.board import AccessPath, Board, Cache
 
-CAUSES = ("flash_fetch", "flash_read", "instruction_cache", "data_cache", "store")
+CAUSES = ("flash_fetch", "flash_read", "instruction_cache", "data_cache", "store", "mispredict", "bus")
 
 # Words of the header.
-COUNTER, READ_REGISTER, PC, RECORDS, REGIONS = range(5)
+COUNTER, READ_REGISTER, WRITE_REGISTER, PC, XPSR, RECORDS, REGIONS, CHANCE, PATHS = range(9)
 FIRST_REGION = 16
 BASE, END, MAP = range(3)  # words of a code region
 MAX_REGIONS = 12
@@ -41,45 +37,25 @@ FIRST_PATH = FIRST_REGION + 3 * MAX_REGIONS
 
 # Words of a path. STATE is the address of the whole array; LAST the line that was reached last.
 STATE, START, STOP, SHIFT, SETS, WAYS, TAGS, MISS, NEXT, LAST, CAUSE, WRITES, DIRTY, ALLOCATE, BUFFER = range(15)
-PATH_FIELDS = 16
+# AHEAD: units that a prefetch takes; ENTERED: the first address fetched of the line LAST; DATA: no fetches; STREAMS: a
+# line that follows a whole one never waits, and one set holds all lines, so that a row of as many pushes out the rest.
+RANDOM, AHEAD, ENTERED, DATA, STREAMS = range(15, 20)
+PATH_FIELDS = 24
 MAX_PATHS = 16
 FIRST_RECORD = FIRST_PATH + PATH_FIELDS * MAX_PATHS
 
 FIELDS = 1 + len(CAUSES)  # words of a record: the address of an instruction, and its stalls
 CAPACITY = 1 << 18
-FIRST_MAP = FIRST_RECORD + FIELDS * CAPACITY
+FIRST_GOVERNED = FIRST_RECORD + FIELDS * CAPACITY  # by block: whether an IT governs any of it; 0 unknown, 1 no, 2 yes
+FIRST_MAP = FIRST_GOVERNED + hooks.CAPACITY
 
 UNITS = 256  # of a cycle
 
 
-def _pointer_code(typing: Any, address: Any) -> Any:
-    """An integer as a pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-
-    return types.voidptr(types.int64), generate
+IT_STATE = 0x0600_FC00  # of the XPSR [ARMv7-M ARM, B1.4.2]
 
 
-_pointer: Any = intrinsic(_pointer_code)
-
-
-def _read_register_code(typing: Any, function: Any, engine: Any, register: Any, place: Any) -> Any:
-    """Call `uc_reg_read` at address `function`."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.IntType(32), [byte, ir.IntType(32), byte])
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.voidptr, types.int32, types.voidptr), generate
-
-
-_read_register: Any = intrinsic(_read_register_code)
-
-
-@numba.njit(cache=CACHE)
+@native.njit
 def _charge(t: Any, address: int, cause: int, units: int) -> None:
     """Add to the record of the instruction at `address`; the first record takes what lies in no code region."""
     record = 0
@@ -97,19 +73,48 @@ def _charge(t: Any, address: int, cause: int, units: int) -> None:
     t[FIRST_RECORD + record * FIELDS + 1 + cause] += units
 
 
-@numba.njit(cache=CACHE)
+@native.njit
+def _reach_by_chance(t: Any, p: Any, line: int, writes: bool, miss: int) -> Any:
+    """The same for a cache that replaces any way of a set: an empty one, else the next in a random sequence."""
+    tag = line + 1
+    first = p[TAGS] + (line & p[SETS] - 1) * p[WAYS]
+    goes = -1
+    for way in range(first, first + p[WAYS]):
+        held = t[way]
+        if held >> 1 == tag:
+            t[way] = held | writes
+            return 0
+        if held == 0:
+            goes = way
+    if writes and not p[ALLOCATE]:
+        return miss
+    if goes < 0:
+        t[CHANCE] ^= t[CHANCE] << 13 & 0xFFFF_FFFF  # Marsaglia, Xorshift RNGs, 2003: of 32 bits, (13, 17, 5)
+        t[CHANCE] ^= t[CHANCE] >> 17
+        t[CHANCE] ^= t[CHANCE] << 5 & 0xFFFF_FFFF
+        goes = first + t[CHANCE] % p[WAYS]
+    dirty = t[goes] & 1
+    t[goes] = 2 * tag | writes
+    return miss + (p[DIRTY] if dirty else 0)
+
+
+@native.njit
 def _reach(t: Any, p: Any, line: int, writes: bool) -> Any:
     """Units that an access to a line waits; the line is in the cache afterwards."""
     if line == p[LAST] and p[BUFFER]:
         return 0
     follows = line == p[LAST] + 1
     miss = p[NEXT] if follows else p[MISS]
+    if follows and p[AHEAD]:  # it began with the line before, whose code ran at a halfword a cycle
+        miss = max(miss, p[AHEAD] - ((line << p[SHIFT]) - p[ENTERED]) * UNITS // 2)
     if not writes or p[ALLOCATE]:
         p[LAST] = line
     if p[WAYS] == 0:
         return miss
+    if p[RANDOM]:
+        return _reach_by_chance(t, p, line, writes, miss)
     tag = 2 * (line + 1)
-    first = p[TAGS] + (line % p[SETS]) * p[WAYS]
+    first = p[TAGS] + (line & p[SETS] - 1) * p[WAYS]
     held = t[first]
     if held >> 1 == tag >> 1:
         t[first] = held | writes
@@ -131,31 +136,78 @@ def _reach(t: Any, p: Any, line: int, writes: bool) -> Any:
     return miss + (p[DIRTY] if before & 1 else 0)
 
 
-@numba.cfunc(types.void(types.voidptr, types.uint64, types.uint32, types.voidptr), cache=CACHE)
+@native.njit
+def _governed(t: Any) -> Any:
+    """Whether an IT instruction may govern code of the block that runs: one lies in it, or at most 16 bytes before."""
+    s = carray(native.pointer(t[COUNTER]), (1 << 40,), np.int64)
+    slot = FIRST_GOVERNED + s[hooks.LAST]
+    if t[slot] == 0:
+        t[slot] = 1
+        block = hooks.HEADER + s[hooks.LAST] * hooks.FIELDS
+        start, size = s[block + hooks.START], s[block + hooks.SIZE]
+        for r in range(s[hooks.REGIONS]):
+            region = hooks.FIRST_REGION + 4 * r
+            base = s[region + hooks.BASE]
+            if base <= start < s[region + hooks.END]:
+                for address in range(max(base, start - 16), start + size, 2):
+                    code = native.halfword(s[region + hooks.HOST] + address - base)
+                    if code >> 8 == 0xBF and code & 0xF:
+                        t[slot] = 2
+    return t[slot] == 2
+
+
+@native.njit
+def _leave_it(t: Any, p: Any, engine: Any) -> None:
+    """Clear the engine's IT state: a hooked access inside an IT block leaves it set for the code that follows.
+
+    Within a translated block the state is not read, and a block that ends inside an IT block stores it anew; so
+    clearing it is right, and not to do so lets instructions be skipped (github.com/unicorn-engine/unicorn, issue 2309).
+    """
+    if not _governed(t):
+        return
+    place = native.pointer(p[STATE] + 8 * XPSR)
+    t[XPSR] = 0
+    native.access_register(t[READ_REGISTER], engine, np.int32(arm.UC_ARM_REG_XPSR), place)
+    if t[XPSR] & IT_STATE:
+        t[XPSR] &= ~IT_STATE
+        native.access_register(t[WRITE_REGISTER], engine, np.int32(arm.UC_ARM_REG_XPSR), place)
+
+
+@native.cfunc(native.OnBlock)
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """The fetch of a block's lines."""
     p = carray(user, (PATH_FIELDS,), np.int64)
-    t = carray(_pointer(p[STATE]), (1 << 40,), np.int64)
-    s = carray(_pointer(t[COUNTER]), (hooks.HEADER,), np.int64)
+    t = carray(native.pointer(p[STATE]), (1 << 40,), np.int64)
+    s = carray(native.pointer(t[COUNTER]), (hooks.HEADER,), np.int64)
     if s[hooks.REASON] != hooks.RUNNING:
         return
     address: Any = np.int64(start)
-    line = address >> p[SHIFT]
-    last = (address + np.int64(length) - 1) >> p[SHIFT]
+    shift, ways, tags, mask = p[SHIFT], p[WAYS], p[TAGS], p[SETS] - 1
+    line = address >> shift
+    last = (address + np.int64(length) - 1) >> shift
+    second = line + 1
     while line <= last:
-        units = _reach(t, p, line, False)
-        if units:
-            _charge(t, max(address, line << p[SHIFT]), p[CAUSE], units)
+        first = max(address, line << shift)
+        if line != p[LAST] or not p[BUFFER]:
+            if ways and t[tags + (line & mask) * ways] >> 1 == line + 1:  # used last of its set: nothing moves
+                p[LAST] = line
+            else:
+                units = _reach(t, p, line, False)
+                if units:
+                    _charge(t, first, p[CAUSE], units)
+            p[ENTERED] = first
+        if line == second and p[STREAMS] and last - ways > line:  # those between leave no trace
+            line = last - ways
+            p[LAST] = line
+            p[ENTERED] = line << shift
         line += 1
 
 
-@numba.cfunc(
-    types.void(types.voidptr, types.int32, types.uint64, types.int32, types.int64, types.voidptr), cache=CACHE
-)
+@native.cfunc(native.OnAccess)
 def _on_access(engine: Any, kind: Any, place: Any, length: Any, value: Any, user: Any) -> None:
     """A load or a store."""
     p = carray(user, (PATH_FIELDS,), np.int64)
-    t = carray(_pointer(p[STATE]), (1 << 40,), np.int64)
+    t = carray(native.pointer(p[STATE]), (1 << 40,), np.int64)
     address: Any = np.int64(place)
     writes = p[WRITES] != 0
     units = _reach(t, p, address >> p[SHIFT], writes)
@@ -164,8 +216,9 @@ def _on_access(engine: Any, kind: Any, place: Any, length: Any, value: Any, user
         units += _reach(t, p, end, writes)
     if units:
         t[PC] = 0
-        _read_register(t[READ_REGISTER], engine, np.int32(arm.UC_ARM_REG_PC), _pointer(p[STATE] + 8 * PC))
+        native.access_register(t[READ_REGISTER], engine, np.int32(arm.UC_ARM_REG_PC), native.pointer(p[STATE] + 8 * PC))
         _charge(t, t[PC], p[CAUSE], units)
+    _leave_it(t, p, engine)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,15 +249,29 @@ class MemoryTiming:
             words = _words(board, path, caches.get(path.cache), tags.get(path.cache, 0))
             self._state[first : first + PATH_FIELDS] = [self._state.ctypes.data, *words]
             kind, callback = KINDS[path.kind]
-            hooks.add(machine.engine, kind, callback, self._state[first:].ctypes.data, path.base, path.end - 1)
+            if path.kind == "fetch" or not board.core.dual_issue:  # the others are followed by `emulator.accesses`
+                native.add(machine.engine, kind, callback, self._state[first:].ctypes.data, path.base, path.end - 1)
         if board.paths:
             machine.engine.ctl_flush_tb()
 
     def _fill_header(self, machine: Machine, maps: Sequence[tuple[int, int, int]]) -> None:
-        self._state[[COUNTER, RECORDS, REGIONS]] = machine.counter.state_address, 1, len(maps)
-        self._state[READ_REGISTER] = ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p).value or 0
+        self._state[[COUNTER, RECORDS, REGIONS, CHANCE]] = machine.counter.state_address, 1, len(maps), 1
+        self._state[PATHS] = len(machine.board.paths)
+        self._state[READ_REGISTER] = native.READ_REGISTER
+        self._state[WRITE_REGISTER] = native.WRITE_REGISTER
         for n, words in enumerate(maps):
             self._state[FIRST_REGION + 3 * n : FIRST_REGION + 3 * n + 3] = words
+
+    @property
+    def state_address(self) -> int:
+        """Where the state lies, for native observers that charge instructions too."""
+        return int(self._state.ctypes.data)
+
+    @property
+    def total(self) -> int:
+        """Units so far, of all instructions and causes."""
+        end = FIRST_RECORD + int(self._state[RECORDS]) * FIELDS
+        return int(self._state[FIRST_RECORD:end].reshape(-1, FIELDS)[:, 1:].sum())
 
     def stalls(self) -> Stalls:
         """Units so far."""
@@ -238,8 +305,12 @@ def _words(board: Board, path: AccessPath, cache: Cache | None, tags: int) -> li
     sets = 1 if cache is None else cache.sets
     miss, following = (round(UNITS * n) for n in (path.wait, path.wait if path.next_wait is None else path.next_wait))
     dirty = 0 if cache is None else round(UNITS * cache.write_back)
+    ahead = round(UNITS * (path.prefetch or 0))
+    streams = sets == 1 and following <= 0 and ahead <= line * UNITS // 2 and not (cache and cache.random)
     last = -2  # no line, and not the one before the first
     return [
         path.base, path.end, line.bit_length() - 1, sets, ways, tags, miss, following, last, CAUSES.index(path.cause),
-        int(path.kind == "write"), dirty, int(path.allocate), int(path.buffered), 0,
+        int(path.kind == "write"), dirty, int(path.allocate), int(path.buffered),
+        int(cache is not None and cache.random), ahead, 0, int(path.kind != "fetch"), int(streams),
+        *[0] * (PATH_FIELDS - STREAMS - 1),
     ]  # fmt: skip

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from codegen import build
 from emulator import profiler, validation
+from emulator.call_tree import CallTree, Contexts
+from emulator.image import Symbol
+from emulator.observed import Observed, stages_of
 from emulator.profiler import Profile
+from emulator.stacks import Moment
 from emulator.timing import Timing
 from emulator.validation import Built, Progress, Run
 from refsim import interpreter
 from refsim.boards import Board
 from refsim.graph import Graph
 from refsim.int8ops.numerics import TFLM, Numerics
+from refsim.memsim import occupancy
 from refsim.memsim.planners import DEFAULT
+from refsim.printable import printable
 from refsim.report import Layer
 
 if TYPE_CHECKING:
@@ -25,13 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """One inference. `profile` is that of the whole; the layers' cycles and instructions sum to its own."""
+    """One inference. `profile` is that of the whole; the layers' cycles and instructions sum to its own.
+
+    `sources` are the generated files by path.
+    """
 
     profile: Profile
     layers: tuple[Layer, ...]
     macs: int
     toolchain: str
     numerics: str
+    sources: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 def profile_model(
@@ -44,10 +54,12 @@ def profile_model(
     optimize: str = "latency",
     transforms: str | None = None,
     seed: int = 0,
+    follow_calls: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> ModelProfile:
     """Generate, compile, and run once on seeded random input; the first of those that `validate` tries.
 
+    `follow_calls`: for traces and flame graphs of `profile.observed`.
     Raises as `validate`. A wrong answer is a note: cycles depend on it little.
     """
     progress("planning memory", 0, 1)
@@ -55,17 +67,22 @@ def profile_model(
     built = validation.compiled(program, board, numerics, toolchain, progress)
     inputs = interpreter.random_inputs(graph, seed)
     progress("running on the emulated board", 0, 1)
-    run = validation.execute(built.target, inputs, interpreter.run(graph, inputs, numerics), 0)
+    tree = CallTree(built.target.machine) if follow_calls else None
+    noted: list[Contexts] = []
+    expected = interpreter.run(graph, inputs, numerics)
+    run = validation.execute(built.target, inputs, expected, 0, lambda: noted.append(tree.now()) if tree else None)
     built.target.machine.check_instructions()
     timing = built.target.timing
     spent = tuple(validation.spent_by_turn(timing, run.seen))
     layers = tuple(validation.layers_of(built.target, spent, run.differences))
-    return ModelProfile(_whole(graph, board, timing, built, run), layers, graph.macs, built.compiler, numerics.name)
+    whole = _whole(graph, board, timing, built, run, noted)
+    return ModelProfile(whole, layers, graph.macs, built.compiler, numerics.name, built.sources.files)
 
 
-def _whole(graph: Graph, board: Board, timing: Timing, built: Built, run: Run) -> Profile:
+def _whole(graph: Graph, board: Board, timing: Timing, built: Built, run: Run, noted: Sequence[Contexts]) -> Profile:
     machine, entry = built.target.machine, built.target.entry
     costs = timing.cost(run.seen[-1])
+    functions = profiler.known_functions(machine, costs.counts, entry)
     return Profile(
         graph.name,
         board,
@@ -73,10 +90,29 @@ def _whole(graph: Graph, board: Board, timing: Timing, built: Built, run: Run) -
         costs.cycles,
         timing.error_pct,
         costs.instructions,
-        profiler.by_function(costs, profiler.known_functions(machine, costs.counts, entry)),
+        profiler.by_function(costs, functions),
         costs.by_cause,
         tuple(_notes(run)),
+        observed=_observed(graph.name, board, built, run, functions, noted),
     )
+
+
+def _observed(
+    name: str, board: Board, built: Built, run: Run, functions: tuple[Symbol, ...], noted: Sequence[Contexts]
+) -> Observed:
+    """The run for closer looks; with a stage for each kernel call where calls were followed."""
+    target = built.target
+    seen = Observed(name, board, target.machine, target.timing, run.seen[-1], functions)
+    if not noted:
+        return seen
+    moments = [Moment(snapshot, contexts) for snapshot, contexts in zip(run.seen, noted, strict=True)]
+    nodes = target.program.graph.nodes
+    steps = (turn.step.node for turn in target.turns)
+    names = (f"{n} {printable(nodes[n].name or nodes[n].operator.name)}" for n in steps)
+    occupied = occupancy.of_program(target.program)
+    groups = (n for n, column in enumerate(occupied.columns) for _ in range(column.first, column.end))
+    stages = stages_of(list(zip(names, groups, strict=True)), moments, occupied.used.tolist())
+    return replace(seen, whole=moments[-1], stages=stages)
 
 
 def _notes(run: Run) -> Iterator[str]:

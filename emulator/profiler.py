@@ -1,34 +1,37 @@
-"""Cycles of one function of a firmware image, by function and by cause.
+"""Cycles of a firmware image, by function and by cause: of one function after boot, or of the whole from reset.
 
-The image boots from its vector table first, so that its memory is initialised. Peripherals read as zero and ignore
-writes; a boot that waits for one of their bits for ever is cut at its budget, and the notes say so.
+found = profile(image, board, "run")    # boot, then this function
+found = profile(image, board)           # from reset to the end; found.ended and found.fault say what that was
 """
 
 from __future__ import annotations
 
 import bisect
-import struct
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emulator import image as images
-from emulator.faults import LimitReached
+from emulator import causes, firmware as firmwares, image as images, measure
+from emulator.devices.board import Peripheral
+from emulator.firmware import Outcome
 from emulator.hooks import Counts
 from emulator.image import Image, Symbol
 from emulator.machine import Machine
-from emulator.timing import UNITS, Costs, Timing, place
+from emulator.measure import RETURNED, Measured
+from emulator.observed import Observed
+from emulator.stacks import Moment
+from emulator.timing import UNITS, Costs, place
 from refsim.boards import Board
-from refsim.errors import Fault, ImageError, UsageError
+from refsim.errors import UsageError
+from refsim.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 BOOT_INSTRUCTIONS = 5_000_000
 MAX_INSTRUCTIONS = 20_000_000_000
-DEVICES = ((0x4000_0000, 0x2000_0000), (0xE000_0000, 0x10_0000), (0x1FFF_0000, 0x1_0000))  # (base, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +47,80 @@ class FunctionProfile:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One call of `entry`. `cycles_error_pct` None: this core is not calibrated."""
+    """One call of `entry`, or with None the whole from reset. `cycles_error_pct` None: this core is not calibrated.
+
+    `cycles` are executed ones; `idle_cycles` went by asleep, or in an endless loop between two interrupts.
+    """
 
     image: str
     board: Board
-    entry: int
+    entry: int | None
     cycles: int
     cycles_error_pct: float | None
     instructions: int
     functions: tuple[FunctionProfile, ...]
     by_cause: dict[str, int]
     notes: tuple[str, ...]
+    outcome: Outcome = RETURNED
+    output: str = ""  # what the firmware printed, boot included
+    peripherals: tuple[Peripheral, ...] = ()  # accessed, but not modelled
+    idle_cycles: int = 0
+    exceptions: Mapping[str, int] = field(default_factory=dict)  # taken, by name, boot included
+    observed: Observed | None = field(default=None, compare=False, repr=False)  # for closer looks
 
 
 def profile(
     image: Image,
     board: Board,
-    entry: int | str,
+    entry: int | str | None = None,
     *,
     args: Sequence[int] = (),
+    calls: Sequence[int | str] = (),
     boot_instructions: int = BOOT_INSTRUCTIONS,
     max_instructions: int = MAX_INSTRUCTIONS,
+    timeout: float | None = None,
+    follow_calls: bool = False,
 ) -> Profile:
-    """Boot the image, call `entry` (an address or a symbol) once, and say where its cycles went.
+    """Where the cycles of firmware go. Entries are symbols or addresses.
 
-    `boot_instructions` 0 skips the boot. Raises ImageError for an image that cannot run on the board, UsageError for
-    an entry outside it, Fault when the called code does what the board does not allow.
+    With an entry: boot the image, call each of `calls`, then `entry` once, which is what is reported;
+    `boot_instructions` 0 skips the boot. Without: run from reset until the firmware ends; a fault is in the profile's
+    outcome then. `timeout`: seconds of host time for all. `follow_calls`: for traces and flame graphs of `observed`.
+
+    Raises ImageError for an image that cannot run on the board, UsageError for an entry outside it, Fault when the
+    called code does what the board does not allow.
     """
-    address = _entry(image, entry)
-    machine = machine_of(image, board)
-    timing = Timing(machine)
-    notes = boot(machine, board, boot_instructions) if boot_instructions else ("not booted",)
-    before = timing.now()
-    machine.call(address, args, max_instructions=max_instructions)
-    machine.check_instructions()
-    costs = timing.cost(timing.now() - before)
-    functions = by_function(costs, known_functions(machine, costs.counts, address))
+    firmware = firmwares.prepare(image, board, max_idle=max_instructions, timeout=timeout)
+    if entry is None:
+        return of(measure.whole(firmware, max_instructions, follow_calls=follow_calls))
+    addresses = [_entry(image, each) for each in (*calls, entry)]
+    limits = boot_instructions, max_instructions
+    return of(measure.one_call(firmware, addresses, args, *limits, follow_calls=follow_calls))
+
+
+def of(measured: Measured) -> Profile:
+    """The profile of a run."""
+    machine, clock, devices = measured.firmware.machine, measured.firmware.clock, measured.firmware.devices
+    costs = clock.cost(measured.span)
+    start = measured.firmware.vectors.reset if measured.entry is None else measured.entry
+    functions = known_functions(machine, costs.counts, start)
+    whole = None if measured.contexts is None else Moment(measured.span, measured.contexts)
     return Profile(
-        image.name, board, address, costs.cycles, timing.error_pct, costs.instructions, functions, costs.by_cause, notes
+        machine.image.name,
+        machine.board,
+        measured.entry,
+        costs.cycles,
+        clock.error_pct,
+        costs.instructions,
+        by_function(costs, functions),
+        costs.by_cause,
+        measured.notes,
+        measured.outcome,
+        devices.console.text,
+        devices.unmodelled(),
+        measured.idle_cycles,
+        devices.exceptions,
+        Observed(machine.image.name, machine.board, machine, clock, measured.span, functions, whole),
     )
 
 
@@ -89,19 +128,49 @@ def profile_file(
     path: str,
     board: Board,
     *,
-    entry: str,
+    entry: str | None = None,
     base: str | None = None,
+    calls: Sequence[str] = (),
     boot_instructions: int = BOOT_INSTRUCTIONS,
     max_instructions: int = MAX_INSTRUCTIONS,
+    timeout: float | None = None,
+    follow_calls: bool = False,
 ) -> Profile:
-    """`profile` of a file, with base and entry as a user writes them: decimal, 0x..., or a symbol for the entry.
+    """`profile` of a file, with base and entries as a user writes them: decimal, 0x..., or a symbol for an entry.
 
     A raw binary without a base lies at the start of the board's flash.
     """
+    found = load(path, board, base)
+    if calls and entry is None:
+        raise UsageError(f"--call {calls[0]} has no --entry: expected the function to measure after it")
+    return profile(
+        found,
+        board,
+        None if entry is None else written(entry, "--entry"),
+        calls=[written(call, "--call") for call in calls],
+        boot_instructions=boot_instructions,
+        max_instructions=max_instructions,
+        timeout=timeout,
+        follow_calls=follow_calls,
+    )
+
+
+def load(path: str, board: Board, base: str | None) -> Image:
+    """The image in a file, as a user names it. Raises UsageError for a base that the file contradicts, ImageError."""
     at = board.flash.base if base is None else _number(base, "--base")
-    where = _number(entry, "--entry") if entry[:1].isdigit() else entry
     found = images.load(path, at)
-    return profile(found, board, where, boot_instructions=boot_instructions, max_instructions=max_instructions)
+    lowest = min(segment.load_address for segment in found.segments)
+    if base is not None and lowest != at:
+        raise UsageError(
+            f"--base {base} is not where '{path}' lies, {lowest:#010x}: it is for raw binaries; ELF and Intel HEX "
+            "files know their addresses, leave it out"
+        )
+    return found
+
+
+def written(entry: str, flag: str) -> int | str:
+    """A symbol, or an address as a user writes it."""
+    return _number(entry, flag) if entry[:1].isdigit() else entry
 
 
 def _number(text: str, flag: str) -> int:
@@ -112,6 +181,13 @@ def _number(text: str, flag: str) -> int:
     if not 0 <= value < 1 << 32:
         raise UsageError(f"{flag} {text} is not an address: expected a number such as 0x08000000")
     return value
+
+
+def _entry(image: Image, entry: int | str) -> int:
+    address = image.address(entry) if isinstance(entry, str) else entry & ~1
+    if image.read(address & ~1, 2) is None:
+        raise UsageError(f"entry {address:#010x} is not in image '{image.name}': expected the address of a function")
+    return address & ~1
 
 
 def as_json(found: Profile) -> dict[str, Any]:
@@ -127,82 +203,53 @@ def as_json(found: Profile) -> dict[str, Any]:
         "instructions": found.instructions,
         "by_cause": found.by_cause,
         "functions": [asdict(f) for f in found.functions],
+        "ended": found.outcome.ended,
+        "exit_code": found.outcome.code,
+        "fault": found.outcome.fault,
+        "output": found.output,
+        "idle_cycles": found.idle_cycles,
+        "exceptions": dict(found.exceptions),
+        "peripherals": [asdict(p) for p in found.peripherals],
         "notes": list(found.notes),
     }
 
 
 def print_profile(found: Profile, console: Console) -> None:
-    """The profile as tables for a terminal."""
+    """What the firmware printed, then the profile as tables for a terminal."""
     from rich.markup import escape
     from rich.table import Table
 
     error = "uncalibrated" if found.cycles_error_pct is None else f"± {found.cycles_error_pct} %"
+    print_output(found.output, console)
     console.print(f"{found.image} on {found.board.name}", markup=False)
     table = Table("function", "address", "cycles", "share", "instructions")
     for f in found.functions:
-        table.add_row(escape(f.name), f"{f.address:#010x}", f"{f.cycles:,}", f"{f.share:.1%}", f"{f.instructions:,}")
+        name = escape(printable(f.name))
+        table.add_row(name, f"{f.address:#010x}", f"{f.cycles:,}", f"{f.share:.1%}", f"{f.instructions:,}")
     console.print(table)
     console.print(f"{found.cycles:,} cycles ({error}), {found.instructions:,} instructions")
-    console.print("by cause: " + ", ".join(f"{cause} {cycles:,}" for cause, cycles in found.by_cause.items()))
+    for line in causes.told(found.by_cause):
+        console.print(line, markup=False, highlight=False)
+    for line in _remarks(found):
+        console.print(line, markup=False)
+
+
+def print_output(text: str, console: Console) -> None:
+    """What the firmware printed, as it is."""
+    if text:
+        console.print(text, markup=False, highlight=False, soft_wrap=True, end="" if text.endswith("\n") else "\n")
+
+
+def _remarks(found: Profile) -> Iterable[str]:
+    if found.entry is None:
+        yield f"ended: {found.outcome.ended}"
+    if found.idle_cycles:
+        yield f"idle: {found.idle_cycles:,} cycles asleep or in an endless loop, beside those above"
+    if found.peripherals:
+        told = ", ".join(f"{p.name} ({p.reads:,} reads, {p.writes:,} writes)" for p in found.peripherals)
+        yield f"not modelled: {told}"
     for note in found.notes:
-        console.print(f"note: {note}", markup=False)
-
-
-def machine_of(image: Image, board: Board) -> Machine:
-    """All memory of the board, the image in it, and devices that read as zero. Raises ImageError."""
-    machine = Machine(board, image, memory=board.memory)
-    for base, size in DEVICES:
-        machine.map_zeros(base, size)
-    return machine
-
-
-def boot(machine: Machine, board: Board, budget: int) -> tuple[str, ...]:
-    """Run the reset handler for at most `budget` instructions. Returns notes. Raises ImageError without vectors."""
-    sp, reset = vectors(machine.image, board)
-    try:
-        machine.boot(sp, reset, budget)
-    except LimitReached as end:
-        return (f"boot cut after {budget} instructions, {_place(end)}: it waits for a device, or runs its main loop",)
-    except Fault as fault:
-        return (f"boot ended by a fault: {fault}",)
-    return ()
-
-
-def _place(end: LimitReached) -> str:
-    return str(end).partition("the last ")[2].partition(":")[0]
-
-
-def vectors(image: Image, board: Board) -> tuple[int, int]:
-    """Initial stack pointer and reset vector at the start of the image. Raises ImageError when they make no sense."""
-    start = _table(image, board)
-    data = image.read(start, 8)
-    if data is None:
-        raise ImageError(f"image '{image.name}' has no vector table at {start:#010x}: check the base address")
-    sp, reset = struct.unpack("<II", data)
-    if not any(r.writable and r.base < sp <= r.end for r in board.memory):
-        raise ImageError(
-            f"image '{image.name}' begins with stack pointer {sp:#010x}, which is not in the SRAM of {board.name}: "
-            "check the board and the base address"
-        )
-    if not reset & 1 or image.read(reset & ~1, 2) is None:
-        raise ImageError(
-            f"image '{image.name}' has reset vector {reset:#010x}, which is not Thumb code in the image: "
-            "check the base address"
-        )
-    return sp, reset & ~1
-
-
-def _table(image: Image, board: Board) -> int:
-    """Where the vector table lies: the lowest byte of the image in flash."""
-    inside = [s.load_address for s in image.segments if s.data and s.load_address in board.flash]
-    return min(inside, default=board.flash.base)
-
-
-def _entry(image: Image, entry: int | str) -> int:
-    address = image.address(entry) if isinstance(entry, str) else entry & ~1
-    if image.read(address & ~1, 2) is None:
-        raise UsageError(f"entry {address:#010x} is not in image '{image.name}': expected the address of a function")
-    return address & ~1
+        yield f"note: {note}"
 
 
 def known_functions(machine: Machine, counts: Counts, entry: int) -> tuple[Symbol, ...]:

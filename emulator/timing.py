@@ -20,6 +20,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from emulator import instructions, memory_timing
+from emulator.accesses import Accesses, Samples
+from emulator.branch_prediction import BranchPrediction
+from emulator.bus_timing import BusTiming
 from emulator.hooks import Counts, Int64s
 from emulator.instructions import Instruction
 from emulator.machine import Machine
@@ -27,7 +30,7 @@ from emulator.memory_timing import MemoryTiming, Stalls
 
 UNITS = 256  # of a cycle
 
-CAUSES = ("issue", "load_store", "branch", "hazard", "fetch", "divide", "float", *memory_timing.CAUSES)
+CAUSES = ("issue", "load_store", "branch", "hazard", "pairing", "fetch", "divide", "float", *memory_timing.CAUSES)
 
 
 class Placed(NamedTuple):
@@ -36,6 +39,7 @@ class Placed(NamedTuple):
     address: int
     instruction: Instruction
     skips: bool
+    samples: Samples = ()  # where its accesses began, modulo 8; empty where it is not known
 
     @property
     def unaligned_wide(self) -> bool:
@@ -140,9 +144,14 @@ class Timing:
         self.machine = machine
         self._model: Model = importlib.import_module(MODELS[machine.board.core.name])
         self._memory = MemoryTiming(machine)
+        self._bus = BusTiming(machine, self._memory) if machine.board.banks else None
+        self._accesses = Accesses(machine, self._memory) if machine.board.core.dual_issue else None
+        wrong = machine.board.core.mispredict
+        self._prediction = BranchPrediction(machine, self._memory, wrong) if wrong else None
         self._code: dict[int, list[Placed]] = {0: []}  # of a block, by its id
         self._charges: list[list[Charge]] = [[]]  # of an edge, by its id
         self._prices = np.zeros((1, len(CAUSES)), np.int64)
+        self._totals = np.zeros(0, np.int64)  # of the edges' prices, as far as `cycles` has asked for them
 
     @property
     def error_pct(self) -> float | None:
@@ -151,8 +160,12 @@ class Timing:
 
     @property
     def cycles(self) -> int:
-        """Cycles since the machine's first instruction."""
-        return self.cost(self.now()).cycles
+        """Cycles since the machine's first instruction, without a snapshot: devices ask often."""
+        times = self.machine.counter.times
+        if len(times) > len(self._totals):
+            self._learn(self.machine.counts())
+            self._totals = self._prices.sum(axis=1)
+        return (int(times @ self._totals[: len(times)]) + self._memory.total) // UNITS
 
     def now(self) -> Snapshot:
         return Snapshot(self.machine.counts(), self._memory.stalls())
@@ -181,6 +194,17 @@ class Timing:
         rows = [found[a] for a in addresses]
         return Spent(np.array(addresses, np.int64), np.array(rows, np.int64).reshape(-1, len(CAUSES)).T)
 
+    def by_side(self, counts: Counts) -> tuple[Int64s, Int64s]:
+        """Units of one passage by edge: what it costs the block that it leaves, and the block that it enters."""
+        self._learn(counts)
+        leaves = [sum(c.units for c in charges if c.at < 0) for charges in self._charges[: len(counts.times)]]
+        left = np.array(leaves, np.int64)
+        return left, self._prices[: len(left)].sum(axis=1) - left
+
+    def waits(self, span: Snapshot) -> tuple[Int64s, Int64s]:
+        """(addresses, units) of all that is known by instruction and not by edge; an address may come twice."""
+        return span.stalls.address, span.stalls.units.sum(axis=1)
+
     def _learn(self, counts: Counts) -> None:
         """Price the edges that were not seen before."""
         fresh = range(len(self._charges), len(counts.times))
@@ -199,7 +223,10 @@ class Timing:
     def _placed(self, counts: Counts, block: int) -> list[Placed]:
         if block not in self._code:
             start, size = int(counts.start[block]), int(counts.size[block])
-            self._code[block] = place(start, self.machine.read(start, size))
+            code = place(start, self.machine.read(start, size))
+            if self._accesses is not None:
+                code = [p._replace(samples=self._accesses.samples(p.address)) for p in code]
+            self._code[block] = code
         return self._code[block]
 
 

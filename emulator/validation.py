@@ -168,14 +168,23 @@ def prepare(program: Program, entry: str, symbol: Callable[[Step], str], image: 
     return Target(program, machine, turns, image.address(entry), arenas, addresses, Timing(machine))
 
 
-def execute(target: Target, inputs: Sequence[Array], expected: Mapping[int, Array], number: int) -> Run:
-    """One inference in one of the two arenas, filled with noise before. Raises Fault."""
+def execute(
+    target: Target,
+    inputs: Sequence[Array],
+    expected: Mapping[int, Array],
+    number: int,
+    note: Callable[[], None] = lambda: None,
+) -> Run:
+    """One inference in one of the two arenas, filled with noise before; `note` is called at each of `Run.seen`.
+
+    Raises Fault.
+    """
     arena = target.arenas[number % len(target.arenas)]
     noise = np.random.PCG64(number).random_raw(target.program.arena_bytes // 8 + 1).tobytes()
     target.machine.write(arena, noise[: target.program.arena_bytes])
     for view, value in zip(target.program.inputs, inputs, strict=True):
         _write_rows(target, arena, view, value)
-    watch = _Watch(target, arena, with_parts(target.program.graph, expected))
+    watch = _Watch(target, arena, with_parts(target.program.graph, expected), note)
     target.machine.call(target.entry, (arena,), stops=set(target.addresses.values()), on_stop=watch.entered)
     watch.finished()
     if target.machine.spoiled:
@@ -197,8 +206,8 @@ def with_parts(graph: Graph, values: Mapping[int, Array]) -> Mapping[int, Array]
 class _Watch:
     """Follows the calls of one inference: the next layer's entry is where the last one's output is compared."""
 
-    def __init__(self, target: Target, arena: int, expected: Mapping[int, Array]) -> None:
-        self.target, self.arena, self.expected = target, arena, expected
+    def __init__(self, target: Target, arena: int, expected: Mapping[int, Array], note: Callable[[], None]) -> None:
+        self.target, self.arena, self.expected, self.note = target, arena, expected, note
         self.turn = 0
         self.seen: list[Snapshot] = []
         self.differences: list[Difference] = []
@@ -208,18 +217,22 @@ class _Watch:
         if self.turn >= len(turns) or self.target.addresses[turns[self.turn].symbol] != address:
             raise Fault(f"generated code called a layer out of turn, at {address:#010x} as call {self.turn}")
         self._compare()
-        self.seen.append(self.target.timing.now())
+        self._look()
         self.turn += 1
 
     def finished(self) -> None:
         if self.turn != len(self.target.turns):
             raise Fault(f"generated code returned after {self.turn} of {len(self.target.turns)} layers")
         self._compare()
-        self.seen.append(self.target.timing.now())
+        self._look()
         known = {d.tensor for d in self.differences}
         for view in self.target.program.outputs:  # again: a later layer may have written over them
             if view.tensor not in known:
                 self._compare_rows(view, (0, self.target.program.graph.tensors[view.tensor].rows))
+
+    def _look(self) -> None:
+        self.seen.append(self.target.timing.now())
+        self.note()
 
     def _compare(self) -> None:
         if self.turn:

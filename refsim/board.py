@@ -35,11 +35,13 @@ class Core:
     dsp: bool  # the ARMv7E-M / v8-M DSP extension: SMLAD, SXTB16, SMMULR...
     fpu: str
     thumb2: bool = True  # 32-bit encodings, IT, CBZ
+    dual_issue: bool = False  # two instructions a cycle
+    mispredict: int = 0  # cycles of a branch that was predicted wrongly; 0: branches are not predicted
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A set-associative cache; the line used least recently goes. `write_back`: cycles that a dirty one costs."""
+    """A set-associative cache; the line used least recently goes, or one by chance; a dirty one costs `write_back`."""
 
     name: str
     size: int
@@ -47,6 +49,7 @@ class Cache:
     ways: int
     source: str
     write_back: float = 0
+    random: bool = False  # any line of a set goes
 
     @property
     def sets(self) -> int:
@@ -59,7 +62,9 @@ class AccessPath:
 
     An access waits `wait` cycles beyond a single-cycle memory's unless its line is at hand: in `cache`, or without
     one (and with `buffered`) in the buffer of the last `width` bytes. `next_wait` is for the line that follows the
-    last one, which a prefetch has under way. `cause` is the heading under which waits are reported.
+    last one, which a prefetch has under way; it is more where the prefetch takes `prefetch` cycles from the first
+    fetch of a line and the code of that line less, at a halfword a cycle. `cause` is the heading under which waits are
+    reported.
     """
 
     kind: str
@@ -73,6 +78,17 @@ class AccessPath:
     next_wait: float | None = None
     buffered: bool = True
     allocate: bool = True  # a write that misses brings its line into the cache
+    prefetch: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """A block of SRAM that the bus matrix has to switch to: the first load of a burst waits `wait` cycles."""
+
+    base: int
+    end: int
+    wait: float
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +110,7 @@ class Board:
     note: str = ""
     caches: tuple[Cache, ...] = ()
     paths: tuple[AccessPath, ...] = ()
+    banks: tuple[Bank, ...] = ()
     cycles_error_pct: float | None = None
 
     @property
@@ -108,7 +125,7 @@ class Board:
 M0PLUS = Core("cortex-m0plus", "armv6-m", False, "none", thumb2=False)
 M3 = Core("cortex-m3", "armv7-m", False, "none")
 M4 = Core("cortex-m4", "armv7e-m", True, "sp")
-M7 = Core("cortex-m7", "armv7e-m", True, "dp")
+M7 = Core("cortex-m7", "armv7e-m", True, "dp", dual_issue=True, mispredict=8)  # 8: jnk0le/random, cortex_m7.md
 M7_SINGLE = replace(M7, fpu="sp")
 M33 = Core("cortex-m33", "armv8-m.main", True, "sp")
 

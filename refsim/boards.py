@@ -28,7 +28,7 @@ from refsim.board import (
     flash,
     ram,
 )
-from refsim.chips import stm32f4, stm32f7, stm32g0, stm32h7, stm32l4, stm32u5
+from refsim.chips import nrf52840, rp2040, stm32f2, stm32f4, stm32f7, stm32g0, stm32h7, stm32l4, stm32u5
 from refsim.errors import BoardError
 
 __all__ = [
@@ -49,7 +49,7 @@ def _generic(name: str, core: Core) -> Board:
     )
 
 
-_FAMILIES = (stm32l4, stm32f4, stm32f7, stm32h7, stm32u5, stm32g0)
+_FAMILIES = (stm32l4, stm32f2, stm32f4, stm32f7, stm32h7, stm32u5, stm32g0, nrf52840, rp2040)
 
 _BOARDS = (
     *(board for family in _FAMILIES for board in family.BOARDS),

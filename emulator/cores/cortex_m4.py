@@ -1,89 +1,122 @@
 """Cortex-M4: single issue, three stages. Costs at zero wait states.
 
 Sources: [T] Arm Cortex-M4 technical reference manual, instruction set summary. [J] jnk0le/random, "pipeline cycle
-test", cortex_m3m4.md, measured on STM32F407. [G] GCC cortex-m4.md. [L] LLVM ARMScheduleM4.td. [C] compendium.i-0.nl,
-measured. Where they disagree, measurement wins.
+test", cortex_m3m4.md, measured on STM32F407. [C] compendium.i-0.nl, "Branch timing", "Alignment rules", measured.
+[Y] J. Yiu of Arm, community.arm.com, forum thread 8414. [P] pqm4's benchmarks.csv, measured on an STM32L4R5 at zero
+wait states (golden/measured/pqm.csv). [G] GCC cortex-m4.md. [L] LLVM ARMScheduleM4.td. [R] rsaxvc.net, measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from emulator.cores import fetch_queue
 from emulator.instructions import Instruction
 from emulator.timing import UNITS, Charge, Placed
 
-CALIBRATED: float | None = None
-
-REFILL = 2  # P, cycles that a taken branch adds [T: 1 to 3; C: 2]
-UNALIGNED_TARGET = 1  # more where the target is a 32-bit instruction off a word boundary [T C]
-STARVING = 3  # so many 32-bit instructions in a row off word boundaries: +1 for the group [C]
+REFILL = 1  # P, cycles that a taken branch adds: its target is fetched while it is decoded [Y; C: two in all; P]
+LATE_REFILL = 2  # where the target is known in the execute stage only: BX, BLX of other registers than LR, POP [T]
+LOAD_PC = 3  # LDR PC: at least 5, a load of 2 and this [T]
 TABLE_BRANCH = 5  # TBB, TBH: at least 6 with their own cycle [T]
-LOAD_PC = 1  # LDR PC: at least 5, a load of 2, the refill and this [T]
 DIVIDE = 7  # 2 to 12 by operand size, function unknown [T]: the middle
 FLOAT: Mapping[str, int] = {  # [L C]; others 1
     "vmla": 3, "vmls": 3, "vnmla": 3, "vnmls": 3, "vfma": 3, "vfms": 3, "vfnma": 3, "vfnms": 3,
     "vdiv": 14, "vsqrt": 14,
 }  # fmt: skip
 
+Costs = list[tuple[str, int]]  # (cause, cycles)
 
-def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> list[Charge]:
-    charges = _entry(code, before) if jumped else []
-    previous = None if jumped else before[-1].instruction
-    unaligned = 0
+
+@dataclass(frozen=True)
+class Variant:
+    """Where the Cortex-M3 differs: multiplications beyond their first cycle, and whether indexed accesses chain."""
+
+    multiply: Mapping[str, int] = field(default_factory=dict)
+    chains_indexed: bool = True
+
+
+def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool, variant: Variant = Variant()) -> list[Charge]:
+    """Charges by `emulator.timing.Model`."""
+    charges = [Charge(-1, "branch", _refill(before[-1].instruction) * UNITS)] if jumped and before else []
+    above = () if jumped else before
+    costs = _costs((*above, *code), variant)
     for index, placed in enumerate(code):
-        costs = _cost(placed.instruction, previous)
-        charges += [Charge(index, cause, cycles * UNITS) for cause, cycles in costs if cycles]
+        charges += [Charge(index, cause, cycles * UNITS) for cause, cycles in costs[len(above) + index] if cycles]
+        if extra := _unaligned(placed):
+            charges.append(Charge(index, "load_store", extra))
+    whole = (*above, *code)
+    late = fetch_queue.waits(whole, _lengths(whole, costs), full=not jumped)[len(above) :]
+    return charges + [Charge(index, "fetch", cycles * UNITS) for index, cycles in enumerate(late) if cycles]
+
+
+def _costs(code: Sequence[Placed], variant: Variant) -> list[Costs]:
+    """Costs of each instruction behind the one before it."""
+    previous: Instruction | None = None
+    found = []
+    for placed in code:
+        found.append(_cost(placed.instruction, previous, variant))
         previous = placed.instruction
-        unaligned = unaligned + 1 if placed.unaligned_wide else 0
-        if unaligned == STARVING:
-            charges.append(Charge(index, "fetch", UNITS))
-    return charges
+    return found
 
 
-def _entry(code: Sequence[Placed], before: Sequence[Placed]) -> list[Charge]:
-    """What a jump costs: the refill, and more where it goes."""
-    charges = [Charge(-1, "branch", _refill(before[-1].instruction) * UNITS)] if before else []
-    if code and code[0].unaligned_wide:
-        charges.append(Charge(0, "fetch", UNALIGNED_TARGET * UNITS))
-    return charges
+def _lengths(code: Sequence[Placed], costs: Sequence[Costs]) -> list[int]:
+    """Cycles from one instruction to the next: a load's second cycle lies behind the accesses that pipeline with it."""
+    found = [sum(cycles for _, cycles in cost) for cost in costs]
+    for n in range(1, len(found)):
+        kinds = code[n - 1].instruction.kind, code[n].instruction.kind
+        if kinds in (("load", "load"), ("load", "store")) and found[n] < 2 and found[n - 1] > 1:
+            found[n - 1] -= 1
+            found[n] += 1
+    return found
 
 
-def _cost(i: Instruction, previous: Instruction | None) -> list[tuple[str, int]]:
-    """(cause, cycles) of an instruction after another one that fell through to it."""
+def _cost(i: Instruction, previous: Instruction | None, variant: Variant) -> Costs:
+    """(cause, cycles) of an instruction behind another one that fell through to it."""
     if i.kind == "it":
         return [("issue", 0 if previous is not None and previous.size == 2 else 1)]  # folds into a 16-bit one [T]
-    if i.kind in ("load", "store"):
-        return [("issue", 1), ("load_store", _access(i, previous)), ("hazard", _address_hazard(i, previous))]
-    if i.transfers:  # LDM, STM, PUSH, POP: 1+N [T G]; LDRD, STRD: 3 [T G]
-        return [("issue", 1), ("load_store", i.transfers), ("hazard", _address_hazard(i, previous))]
+    if i.transfers:
+        return [
+            ("issue", 1), ("load_store", _access(i, previous, variant)), ("hazard", _address_hazard(i, previous)),
+        ]  # fmt: skip
     if i.kind == "divide":
         return [("issue", 1), ("divide", DIVIDE - 1)]
     if i.kind == "fp":
         return [("issue", 1), ("float", FLOAT.get(i.name, 1) - 1)]
     if i.kind == "hint" and previous is not None and _leaves_a_bubble(previous):
         return []  # a nop hides under the second cycle [J]
-    return [("issue", 1)]
+    return [("issue", 1 + variant.multiply.get(i.name, 0))]
 
 
 def _leaves_a_bubble(previous: Instruction) -> bool:
     return previous.kind == "load" or (previous.kind == "store" and previous.indexed)
 
 
-def _access(i: Instruction, previous: Instruction | None) -> int:
-    """Cycles of a single load or store beyond its issue. Each looks back, so that a pair's saving is the second's."""
+def _access(i: Instruction, previous: Instruction | None, variant: Variant) -> int:
+    """Cycles of an access beyond its issue. Each looks back, so that a pair's saving is the second's."""
     if i.kind == "store":
-        if i.indexed:
-            return 1  # register offset: 2 [T J G]
-        # Immediate offset 1; right after a load it removes the load's second cycle: 2 for the pair [T J].
-        return -1 if previous is not None and previous.kind == "load" else 0
-    if previous is not None and previous.kind == "store" and not previous.indexed:
-        return 2  # a store does not overlap a following load: +1 [J]
-    return 0 if previous is not None and pipelines(previous, i) else 1
+        return _store(i, previous, variant)
+    # A store does not overlap a load, or several, behind it: +1 [J].
+    waits = int(i.loads and previous is not None and previous.kind == "store" and not previous.indexed)
+    if i.kind == "load" and previous is not None and pipelines(previous, i, variant):
+        return i.transfers - 1  # k in a row take k+1 [T G J]
+    return i.transfers + waits  # LDR 2; LDM, STM, PUSH, POP 1+N; LDRD, STRD 3 [T G]
 
 
-def pipelines(first: Instruction, second: Instruction) -> bool:
-    """Whether the second of two loads takes one cycle: k in a row take k+1 [T G J]."""
-    if first.kind != "load" or second.name == "vldr" or first.name == "vldr":
+def _store(i: Instruction, previous: Instruction | None, variant: Variant) -> int:
+    if i.indexed:
+        return 1  # register offset: 2 [T J G]
+    after_load = previous is not None and previous.kind == "load"
+    if after_load and (variant.chains_indexed or not i.writeback):
+        return -1  # immediate offset 1; it removes the load's second cycle: 2 for the pair [T J]
+    return i.transfers - 1
+
+
+def pipelines(first: Instruction, second: Instruction, variant: Variant) -> bool:
+    """Whether the second of two loads takes one cycle [T G J]."""
+    if first.kind != "load" or "vldr" in (first.name, second.name):
+        return False
+    if second.writeback and not variant.chains_indexed:
         return False
     same_memory = first.literal == second.literal  # [J]; literals lie in flash
     return same_memory and not first.writes & second.address  # neither loaded nor indexed by the first [T J]
@@ -91,12 +124,25 @@ def pipelines(first: Instruction, second: Instruction) -> bool:
 
 def _address_hazard(i: Instruction, previous: Instruction | None) -> int:
     """An address computed by the instruction before is late by one cycle [T G J]."""
-    if previous is None or previous.transfers:
+    if previous is None or not previous.writes & i.address:
         return 0
-    return int(bool(previous.writes & i.address))
+    # What was just loaded is there after the load's two cycles; a store's writeback is late for a store [J].
+    return int(not previous.transfers or (previous.stores and i.stores and previous.writeback))
 
 
 def _refill(i: Instruction) -> int:
     if i.name in ("tbb", "tbh"):
         return TABLE_BRANCH
-    return REFILL + (LOAD_PC if i.kind == "load" else 0)
+    if i.kind == "load":
+        return LOAD_PC
+    by_register = i.name in ("bx", "blx") and i.displacement is None and "lr" not in i.reads
+    return LATE_REFILL if by_register or i.transfers else REFILL
+
+
+def _unaligned(placed: Placed) -> int:
+    """Units that a load off its boundary costs: +1 at a halfword's, +2 at an odd one [R], the mean of the samples."""
+    i = placed.instruction
+    if i.kind != "load" or not placed.samples or i.access == 1:
+        return 0
+    late = [2 if s % 2 and i.access == 4 else int(s % i.access != 0) for s in placed.samples]
+    return UNITS * sum(late) // len(late)

@@ -1,202 +1,197 @@
-"""Cortex-M7: two instructions a cycle, in order. A scheduler of one block; memory answers at once.
+"""Cortex-M7: a scheduler of its dual issue over the edge between two blocks; memory answers at once.
 
-Sources: [J] jnk0le/random, "pipeline cycle test", cortex_m7.md, measured on STM32H743. [L] LLVM ARMScheduleM7.td and
-ARMLatencyMutations.cpp. [G] GCC cortex-m7.md. [Q] quinapalus.com/cm7cycles.html. Where they disagree: [J].
-
-Each result has a latency for each way of using it; 0 lets both issue in one cycle. A loop that jumps to its own start
-is costed in its steady state. A block whose last cycle has a free slot shares it with the block that follows [J].
+Two instructions a cycle, in order. The rules and their sources are in `emulator.cores.cortex_m7_tables`; the letters
+below are those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Sequence
 
-from emulator.instructions import Instruction, names
+from emulator.cores.cortex_m7_tables import (
+    ADDERS,
+    EX1,
+    EX2,
+    FLAGS,
+    FROM_EX1,
+    FROM_EX2,
+    FUSED_CHAIN,
+    LOADS,
+    MULTIPLY_TO_ADDRESS,
+    PREDICATED,
+    QUEUE,
+    REVERSE_TO_EARLY,
+    ROUNDS,
+    SLOW,
+    STORE_TO_LOAD,
+    UNALIGNED,
+    WINDOW,
+    WORD_LOAD_TO_EARLY,
+    Traits,
+    traits,
+)  # fmt: skip
+from emulator.instructions import Instruction
 from emulator.timing import UNITS, Charge, Placed
 
-CALIBRATED: float | None = None
-
-MISPREDICT = 8  # 6 when the flags were set 3 or more cycles earlier [J L]; charged where a loop ends
-DIVIDE = 7  # stalls all; 7 [L], 4 [G], data dependent
-TABLE_BRANCH = 2  # TBB, TBH, alone [L]
-FLOAT_BLOCKING: Mapping[str, int] = {"vdiv": 16, "vsqrt": 14}  # [J]
+WORK = ("issue", "pairing")
 
 
-class Latency(NamedTuple):
-    """Cycles until a result can be used, by the way of using it."""
-
-    late: int  # as an ordinary operand
-    early: int  # by the shifter, or as the source of a bitfield instruction
-    address: int
-    factor: int  # of a multiplication
-    addend: int  # what a multiplication adds to
-    store: int  # as the data
-
-
-LATENCIES: Mapping[str, Latency] = {
-    "simple": Latency(1, 1, 1, 1, 1, 0),  # ADD, SUB, MOV, shifts: the early ALU [J]
-    "logic": Latency(1, 2, 2, 1, 1, 0),  # other ALU operations: the late ALU, EX2 [J L]
-    "bitfield": Latency(1, 2, 2, 1, 1, 0),  # not as an address the next cycle [J L]
-    "saturate": Latency(2, 3, 3, 2, 1, 0),  # [L]
-    "multiply": Latency(2, 3, 3, 2, 1, 0),  # one cycle more than the ALU, addends chain [J Q L]
-    "load": Latency(1, 2, 3, 2, 1, 0),  # words; load to address chain 3 [J L Q]
-    "narrow": Latency(2, 3, 4, 3, 1, 0),  # bytes and halves one more [J L]
-    "float": Latency(3, 3, 3, 3, 3, 1),  # VADD, VMUL [J]
-    "fused": Latency(5, 5, 5, 5, 3, 3),  # VFMA [J]
-}
-
-SIMPLE = names("add sub mov movt lsl lsr asr ror adr addw subw")
-SATURATE = names("ssat usat ssat16 usat16 qadd qsub qdadd qdsub qadd8 qadd16 qsub8 qsub16 qasx qsax")
-BITFIELD = names(
-    "bfi bfc ubfx sbfx rev rev16 revsh rbit clz sel sxtb sxth uxtb uxth sxtb16 uxtb16 sxtab uxtab sxtah uxtah sxtab16 "
-    "uxtab16 pkhbt pkhtb sadd8 sadd16 ssub8 ssub16 uadd8 uadd16 usub8 usub16 shadd8 shadd16 uhadd8 uhadd16"
-)
-EARLY = names("bfi ubfx sbfx rbit rev rev16 revsh pkhbt pkhtb sxtab uxtab sxtah uxtah sxtab16 uxtab16")  # [J]
-FUSED = names("vmla vmls vnmla vnmls vfma vfms vfnma vfnms")
-LOADS = frozenset(("load", "narrow"))
-
-
-def kind_of(i: Instruction) -> str:
-    """The row of LATENCIES, or store, branch, none."""
-    if i.kind == "load":
-        return "narrow" if i.access < 4 else "load"
-    if i.kind in ("load_multiple", "load_double"):
-        return "load"
-    if i.kind == "fp":
-        return "fused" if i.name in FUSED else "float"
-    if i.kind == "alu":
-        return _alu(i)
-    return i.kind if i.kind == "multiply" else "store" if i.stores else "branch" if i.kind == "branch" else "none"
-
-
-def _alu(i: Instruction) -> str:
-    for kind, known in (("bitfield", BITFIELD), ("saturate", SATURATE)):
-        if i.name in known:
-            return kind
-    return "simple" if i.name in SIMPLE and not i.shifted else "logic"
-
-
-def use_of(i: Instruction, register: str) -> str:
-    """How an instruction uses a register: a field of Latency."""
-    if register in i.address:
-        return "address"
-    if i.stores:
-        return "store"
-    if register in i.accumulators:
-        return "addend"
-    if i.kind == "multiply":
-        return "factor"
-    return "early" if i.shifted or i.name in EARLY else "late"
-
-
-def alone(i: Instruction) -> bool:
-    """Issues with nothing beside it [J L]."""
-    return i.kind in ("load_multiple", "store_multiple", "load_double", "store_double", "divide") or i.name in (
-        "tbb",
-        "tbh",
-        *FLOAT_BLOCKING,
-    )
-
-
-def occupancy(i: Instruction) -> int:
-    """Cycles until the next instruction can issue, for those that stand alone."""
-    if i.kind.endswith("multiple"):
-        return (i.transfers + 1) // 2  # [J L]
-    if i.kind == "divide":
-        return DIVIDE
-    return TABLE_BRANCH if i.name in ("tbb", "tbh") else FLOAT_BLOCKING.get(i.name, 1)
-
-
-def pairs(older: Instruction, younger: Instruction) -> bool:
+def pairs(older: Placed, younger: Placed) -> bool:
     """Whether two instructions may issue in one cycle, their operands apart."""
-    if alone(older) or alone(younger):
+    a, b = traits(older.instruction), traits(younger.instruction)
+    if a.alone or b.alone or b.kind in SLOW:  # [J L]: bitfield and DSP instructions in the older slot only
         return False
-    a, b = kind_of(older), kind_of(younger)
-    slow = ("bitfield", "saturate")
-    if b in slow or (a in slow and younger.shifted) or (older.shifted and younger.shifted):
-        return False  # the older slot only; one shifter [J L]
-    if {a, b} in ({"multiply"}, {"multiply", "store"}, {"store"}) or {a, b} <= {"float", "fused"}:
+    if (a.shifted and (b.shifted or b.shifter)) or (a.shifter and b.shifted):
+        return False  # one shifter [J L Q]
+    kinds = {a.kind, b.kind}
+    if kinds <= {"multiply", "store"} or kinds <= {"float", "fused"}:
         return False  # [J L Q]
-    if a in LOADS and b in LOADS:
-        return _banks_differ(older, younger)
-    return True
+    if a.floats and b.floats and "fused" in kinds:
+        return False  # a load or store beside VFMA [J Q L]
+    return not kinds <= LOADS or banks_differ(older, younger)
 
 
-def _banks_differ(older: Instruction, younger: Instruction) -> bool:
-    """Two loads pair on different banks, even and odd words [J L]. Unknown addresses count as different."""
-    return older.address != younger.address or (older.offset ^ younger.offset) & 4 != 0
+def banks_differ(older: Placed, younger: Placed) -> bool:
+    """Two loads pair on different banks, even and odd words [J L]; where they went is not known, pointers count as
+    aligned to 8 bytes [S]."""
+    a, b = older.samples, younger.samples
+    if a and b:
+        return 2 * sum((x ^ y) >> 2 for x, y in zip(a, b, strict=False)) > min(len(a), len(b))
+    return (older.instruction.offset ^ younger.instruction.offset) & 4 != 0
 
 
-def _one_constant(older: Instruction, younger: Instruction) -> bool:
-    """MOVW and MOVT of one register issue together [J Q]."""
-    return older.name == "mov" and younger.name == "movt" and older.writes == younger.writes
-
-
-@dataclass
 class _Pipe:
-    """The state of issue: the cycle reached, what issued in it, and when each register can be used how."""
+    """The state of issue: what issued in the last cycle, when each register can be used, what was fetched."""
 
-    cycle: int = -1
-    occupants: list[Instruction] = field(default_factory=list)
-    free: int = 0  # the first cycle in which something else can issue
-    ready: dict[str, tuple[int, Latency]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.cycle = -1
+        self.free = 0  # the first cycle in which something else can issue
+        self.older: Placed | None = None  # alone in its cycle so far, and may have company
+        self.waits = "issue"  # why the last instruction issued no earlier
+        self.ready: dict[str, tuple[int, str]] = {}  # register -> cycle from which it is there, kind of its producer
+        self.stored: dict[tuple[frozenset[str], int], int] = {}
+        self.window, self.fetched = -1, -QUEUE  # the last window and when it came; fetch is ahead at first
+        self.taken: deque[int] = deque([-QUEUE] * QUEUE, maxlen=QUEUE)  # cycles in which the last windows were issued
 
-    def issue(self, i: Instruction) -> None:
-        operands = max((self._usable(i, r) for r in i.reads), default=0)
-        together = len(self.occupants) == 1 and (
-            (operands <= self.cycle and pairs(self.occupants[0], i)) or _one_constant(self.occupants[0], i)
-        )
-        if together:
-            self.occupants.append(i)
+    def issue(self, placed: Placed) -> None:
+        t = traits(placed.instruction)
+        operands, fetched = self._operands(placed, t), self._fetch(placed.address, placed.instruction.size)
+        older = self.older
+        if older is not None and self._joins(older, placed, operands, fetched):
+            self.older = None
         else:
-            self.cycle = max(self.cycle + 1, self.free, operands)
-            self.occupants = [i]
-        self.free = self.cycle + occupancy(i)
-        latency = LATENCIES.get(kind_of(i), LATENCIES["simple"])
-        for register in i.writes:
-            written = LATENCIES["simple"] if register in i.address and not i.kind.endswith("multiple") else latency
-            self.ready[register] = (self.cycle, written)
+            self.waits = self._why(t, operands, fetched)
+            self.cycle = max(self.cycle + 1, self.free, operands, fetched)
+            self.free = self.cycle + t.occupancy
+            older, self.older = None, None if t.alone else placed
+        self.taken[-1] = self.cycle
+        self._write(placed, t, older)
 
-    def _usable(self, i: Instruction, register: str) -> int:
-        if register not in self.ready:
-            return 0
-        cycle, latency = self.ready[register]
-        return cycle + int(getattr(latency, use_of(i, register)))
+    def _joins(self, older: Placed, placed: Placed, operands: int, fetched: int) -> bool:
+        """Whether the instruction issues in the cycle that has begun."""
+        a, b = older.instruction, placed.instruction
+        if fetched > self.cycle:
+            return False
+        if a.name == "mov" and b.name == "movt" and a.writes == b.writes:
+            return True  # a constant in two halves [J Q]
+        return operands <= self.cycle and pairs(older, placed)
 
-    @property
-    def half_cycles(self) -> int:
-        """Time taken so far; a slot left open counts half, as the next block can use it."""
-        open_slot = len(self.occupants) == 1 and not alone(self.occupants[0])
-        return 2 * max(self.free, self.cycle + 1) - open_slot
+    def _why(self, t: Traits, operands: int, fetched: int) -> str:
+        """What keeps an instruction from the cycle that has begun."""
+        begun = self.cycle if self.older is not None else self.cycle + 1
+        if t.cause != "hazard" and t.occupancy > 1:
+            return t.cause
+        if max(operands, fetched) > begun:
+            return "fetch" if fetched > operands else "hazard"
+        return "issue" if self.older is None else "pairing"
+
+    def _operands(self, placed: Placed, t: Traits) -> int:
+        """The cycle in which the last operand is there."""
+        first, i = 0, placed.instruction
+        for register, stage, guarded in t.needs:
+            if register in self.ready:
+                cycle, kind = self.ready[register]
+                cycle += _late(kind, stage, register in i.address) if guarded else 0
+                if kind == t.kind == "fused" and register in i.writes:
+                    cycle -= FUSED_CHAIN
+                first = max(first, cycle - stage)
+        if placed.skips and FLAGS in self.ready:
+            first = max(first, self.ready[FLAGS][0] - EX2)
+        if t.kind in LOADS and self.stored:
+            first = max(first, self.stored.get((i.address, i.offset), -STORE_TO_LOAD) + STORE_TO_LOAD)
+        return first
+
+    def _fetch(self, address: int, size: int) -> int:
+        """The cycle in which the last byte is in the queue; a taken branch costs none [T: BTAC]."""
+        for window in (address // WINDOW, (address + size - 1) // WINDOW):
+            if window != self.window:
+                self.window = window
+                self.fetched = max(self.fetched + 1, self.taken[0])
+                self.taken.append(self.cycle)
+        return self.fetched
+
+    def _write(self, placed: Placed, t: Traits, older: Placed | None) -> None:
+        i = placed.instruction
+        ready = self.cycle + t.occupancy - 1 + t.ready + (PREDICATED if placed.skips else 0)
+        if t.kind == "simple" and self._early(i, t, older):
+            ready -= FROM_EX2 - FROM_EX1
+        for register in t.results:
+            self.ready[register] = (self.cycle + FROM_EX2 if register == FLAGS else ready, t.kind)
+        for register in t.updates:
+            self.ready[register] = (self.cycle + FROM_EX1, "simple")
+        recent = self.cycle - STORE_TO_LOAD
+        if self.stored:
+            self.stored = {k: c for k, c in self.stored.items() if c > recent and not k[0] & i.writes}
+        if t.kind == "store" and not i.indexed and not i.writeback:
+            self.stored[i.address, i.offset] = self.cycle
+
+    def _early(self, i: Instruction, t: Traits, older: Placed | None) -> bool:
+        """Whether the early ALU takes it: its operands are there, and in the younger slot only a shift [J]."""
+        beside = None if older is None else traits(older.instruction)
+        if beside is not None and (i.name in ADDERS or beside.shifted or beside.shifter):
+            return False
+        found = [self.ready[r] for r, _, _ in t.needs if r in self.ready]
+        return all(cycle + (kind == "load") <= self.cycle for cycle, kind in found)
+
+
+def _late(kind: str, stage: int, address: bool) -> int:
+    if kind == "load":
+        return WORD_LOAD_TO_EARLY if stage > EX1 or address else 0
+    if kind == "multiply":
+        return MULTIPLY_TO_ADDRESS if address else 0
+    return REVERSE_TO_EARLY if kind == "reverse" else 0
 
 
 def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> list[Charge]:
+    """Cycles between the last issue of `before` and each one of `code`; the sum over a run telescopes."""
+    if not code:
+        return []
     pipe = _Pipe()
-    last = before[-1].instruction if before else None
-    penalty = []
-    if last is not None and last.conditional and last.displacement is not None and last.displacement < 0 and not jumped:
-        penalty = [Charge(-1, "branch", MISPREDICT * UNITS)]
-    if code and before and before[0].address == code[0].address:
-        _run(pipe, code)
-    return penalty + _run(pipe, code)
-
-
-def _run(pipe: _Pipe, code: Sequence[Placed]) -> list[Charge]:
-    """Charges of the block's instructions; what goes beyond half a cycle each waits for an operand or a unit."""
+    loops = bool(before) and before[0].address == code[0].address and len(before) == len(code)
+    for placed in [*before] * (ROUNDS if loops else 1):
+        pipe.issue(placed)
     charges = []
-    reached = pipe.half_cycles if pipe.occupants else 0
     for index, placed in enumerate(code):
-        pipe.issue(placed.instruction)
-        spent, reached = pipe.half_cycles - reached, pipe.half_cycles
-        charges.append(Charge(index, "issue", UNITS // 2))
-        if spent != 1:
-            charges.append(Charge(index, _cause(placed.instruction), (spent - 1) * UNITS // 2))
+        reached = pipe.free
+        pipe.issue(placed)
+        spent = pipe.free - reached
+        if spent:
+            charges.append(Charge(index, "pairing" if pipe.waits == "pairing" else "issue", UNITS))
+        if spent > 1:
+            charges.append(Charge(index, "hazard" if pipe.waits in WORK else pipe.waits, (spent - 1) * UNITS))
+        if more := unaligned(placed, younger=spent == 0):
+            charges.append(Charge(index, "load_store", more))
     return charges
 
 
-def _cause(i: Instruction) -> str:
-    if i.kind in ("load", "store", "load_multiple", "store_multiple", "load_double", "store_double"):
-        return "load_store"
-    return {"divide": "divide", "fp": "float", "branch": "branch"}.get(i.kind, "hazard")
+def unaligned(placed: Placed, *, younger: bool) -> int:
+    """Units of loads that are not aligned to their size, and of an even number of stores not to 8 bytes, in the share
+    of executions that were so."""
+    i, samples = placed.instruction, placed.samples
+    mask, cycles = 0, 0
+    if i.kind == "load":
+        mask, cycles = min(i.access, 4) - 1, UNALIGNED[younger]
+    elif i.kind == "store_multiple" and i.transfers % 2 == 0:
+        mask, cycles = 7, 1  # [J]
+    return cycles * UNITS * sum(s & mask != 0 for s in samples) // len(samples) if samples else 0

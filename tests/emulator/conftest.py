@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codegen import toolchain as toolchains
 from emulator.timing import UNITS, place
+from refsim.board import Board
 
 # By arm-none-eabi-as 12.2 (-mcpu=cortex-m7); bytes in memory order.
 ENCODINGS = {
@@ -77,6 +80,7 @@ ENCODINGS = {
     "vdiv.f32 s0, s1, s2": "80ee810a",
     "vldr s0, [r1]": "91ed000a",
     "vldmia r1, {s0, s1, s2}": "91ec030a",
+    "vldr d0, [r1]": "91ed000b",
     "uxtb.w r3, r4": "5ffa84f3",
     "ubfx r3, r4, #1, #2": "c4f34103",
     "mul r0, r1, r2": "01fb02f0",
@@ -136,3 +140,38 @@ def cost(assemble: Callable[..., bytes]) -> Callable[..., float]:
         return float(sum(charge.units for charge in charges) / UNITS)
 
     return cycles
+
+
+PROGRAMS = Path(__file__).parent / "firmware"
+SCRIPT = """ENTRY(reset)
+SECTIONS
+{{
+  .text 0x{flash:08x} : {{ KEEP(*(.vectors)) KEEP(*(.text.kept)) *(.text .text.*) *(.rodata .rodata.*) . = ALIGN(4); }}
+  data_load = .;
+  .data 0x{sram:08x} : AT(data_load) {{ data_start = .; *(.data .data.*) . = ALIGN(4); data_end = .; }}
+  .bss (NOLOAD) : {{ bss_start = .; *(.bss .bss.* COMMON) . = ALIGN(4); bss_end = .; _ebss = .; }}
+  stack_top = 0x{top:08x};
+  /DISCARD/ : {{ *(.ARM.exidx* .ARM.extab* .comment .note*) }}
+}}
+"""
+
+
+@pytest.fixture(scope="session")
+def firmware() -> Callable[..., Path]:
+    """The ELF of a program of firmware/programs.c: firmware(board, "hello"). Skips without the compiler."""
+
+    def build(board: Board, program: str, toolchain: str = "zig", stack: int = 0) -> Path:
+        compiler = toolchains.FINDERS[toolchain]()
+        if compiler is None:
+            pytest.skip(f"{toolchain} is not installed")
+        old = board.name == "stm32f412"
+        status, data = (0, 4) if old else (28, 40)
+        lines = [f"PROGRAM {program}", "UART 0x40004400", f"UART_STATUS {status}", f"UART_DATA {data}"]
+        lines += ["BASELINE"] * (not board.core.thumb2) + ["FLOATS"] * (board.core.fpu != "none")
+        sources = {path.name: path.read_bytes() for path in PROGRAMS.iterdir()}
+        sources["chosen.h"] = "".join(f"#define {line}\n" for line in lines).encode()
+        top = board.sram.base + stack if stack else board.sram.end
+        script = SCRIPT.format(flash=board.flash.base, sram=board.sram.base, top=top)
+        return compiler.build(sources, board.core.name, script)
+
+    return build

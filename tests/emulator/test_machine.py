@@ -144,7 +144,9 @@ def test_jump_without_the_thumb_bit() -> None:
 
 
 def test_undefined_instruction() -> None:
-    assert fault(0x3101, 0xDE00) == "an undefined instruction in snippet+0x2, at pc 0x08000102"
+    text = fault(0x3101, 0xDE00)
+    assert text.startswith("an undefined instruction in snippet+0x2, at pc 0x08000102; r0=0 r1=1 r2=0 ")
+    assert " pc=8000102 xpsr=" in text and " sp=" in text and " lr=" in text
 
 
 def test_supervisor_call_and_breakpoint() -> None:
@@ -158,7 +160,7 @@ def test_hints_do_nothing(hint: int) -> None:
 
 
 def test_undefined_instruction_after_a_hint_is_not_taken_for_the_hint() -> None:
-    assert fault(0xBF20, 0xDE00) == "an undefined instruction in snippet+0x2, at pc 0x08000102"
+    assert fault(0xBF20, 0xDE00).startswith("an undefined instruction in snippet+0x2, at pc 0x08000102;")
     assert "read of 4 bytes" in fault(0xBF20, 0x6802, BX_LR, args=(0x100,))
 
 
@@ -286,3 +288,27 @@ def test_a_jump_to_the_end_of_the_address_space_ends(board: str) -> None:
     machine = Machine(where, parse(code, "jump", base))
     with pytest.raises(Fault):
         machine.call(base, max_instructions=1000)
+
+
+def test_access_below_the_region_of_the_stack_is_an_overflow() -> None:
+    # mov sp, r0; push {r1}; bx lr
+    with pytest.raises(Fault) as raised:
+        machine(0x4685, 0xB402, BX_LR).call(CODE, (M4.sram.base,))
+    text = str(raised.value)
+    assert text.startswith("stack overflow: write of 4 bytes at 0x1ffffffc in snippet+0x2")
+    assert "4 bytes below sram" in text
+
+
+def test_fault_below_the_limit_of_the_stack_says_so() -> None:
+    m = machine(0x4685, 0xDE00)  # mov sp, r0; udf
+    m.stack_limit = M4.sram.base + 0x100
+    with pytest.raises(Fault, match="stack overflow: sp is 16 bytes below the stack's limit; an undefined instruction"):
+        m.call(CODE, (M4.sram.base + 0xF0,))
+
+
+def test_call_may_use_a_stack_of_the_firmware() -> None:
+    # push {lr}; mov r0, sp; pop {pc}
+    m = machine(0xB500, 0x4668, 0xBD00)
+    m.write(M4.sram.base + 0x400, b"kept")
+    assert m.call(CODE, sp=M4.sram.base + 0x403) == M4.sram.base + 0x3FC
+    assert m.read(M4.sram.base + 0x400, 4) == b"kept"

@@ -111,7 +111,7 @@ def test_terminal_shows_layers_functions_and_the_total(found: ModelProfile) -> N
     for layer in found.layers:
         assert f"{layer.cycles:,}" in text
     assert "small_layer_000_conv2d" in text
-    assert f"{found.profile.cycles:,} cycles (uncalibrated)" in text
+    assert f"{found.profile.cycles:,} cycles (± {M4.cycles_error_pct} %)" in text
     assert f"built by {found.toolchain}, numerics tflm" in text
 
 

@@ -24,6 +24,10 @@ def test_the_boards_that_others_depend_on_exist() -> None:
         "disco-f746ng",
         "nucleo-h743zi",
         "nucleo-h7a3zi",
+        "nucleo-u575zi",
+        "nucleo-g0b1re",
+        "nrf52840-dk",
+        "rp2040",
         *(f"generic-{core}" for core in ("m0plus", "m3", "m4", "m7", "m33")),
     } <= set(BOARDS)
 
@@ -36,18 +40,24 @@ def test_the_boards_that_others_depend_on_exist() -> None:
         ("disco-f746ng", "cortex-m7", 216, 1 * MIB, 320 * KIB, 0x2000_0000),
         ("nucleo-h743zi", "cortex-m7", 480, 2 * MIB, 512 * KIB, 0x2400_0000),
         ("nucleo-h7a3zi", "cortex-m7", 280, 2 * MIB, 1 * MIB, 0x2400_0000),
+        ("nucleo-u575zi", "cortex-m33", 160, 2 * MIB, 768 * KIB, 0x2000_0000),
+        ("nucleo-g0b1re", "cortex-m0plus", 64, 512 * KIB, 144 * KIB, 0x2000_0000),
+        ("nrf52840-dk", "cortex-m4", 64, 1 * MIB, 256 * KIB, 0x2000_0000),
+        ("rp2040", "cortex-m0plus", 133, 2 * MIB, 264 * KIB, 0x2000_0000),
     ],
 )
 def test_published_sizes_and_clocks(name: str, core: str, mhz: int, flash: int, sram: int, base: int) -> None:
     board = boards.find(name)
     assert (board.core.name, board.clock_hz, board.flash.size) == (core, mhz * 1_000_000, flash)
-    assert (board.sram.size, board.sram.base, board.flash.base) == (sram, base, 0x0800_0000)
+    start = {"nrf52840-dk": 0, "rp2040": 0x1000_0000}.get(name, 0x0800_0000)
+    assert (board.sram.size, board.sram.base, board.flash.base) == (sram, base, start)
 
 
 @EVERY
 def test_every_number_has_a_source(board: Board) -> None:
     assert all(region.source for region in board.memory)
     assert board.generic or board.sources
+    assert all(part.source for part in (*board.caches, *board.paths))
     assert (board.nj_per_cycle is None) == (not board.nj_source)
 
 
@@ -59,8 +69,18 @@ def test_regions_are_whole_kibibytes_and_do_not_overlap(board: Board) -> None:
     assert board.sram.writable and not board.flash.writable
 
 
+@EVERY
+def test_access_paths_lie_in_one_cache_line_each_and_name_a_cache_of_the_board(board: Board) -> None:
+    caches = {cache.name: cache for cache in board.caches}
+    for path in board.paths:
+        assert path.kind in ("fetch", "read", "write") and 0 <= path.base < path.end <= 1 << 32
+        assert path.width & (path.width - 1) == 0 and (not path.cache or path.cache in caches)
+    for cache in board.caches:
+        assert cache.sets * cache.ways * cache.line == cache.size and cache.line & (cache.line - 1) == 0
+
+
 def test_chips_without_sourced_energy_have_none() -> None:
-    for name in ("stm32f412", "disco-f746ng", "nucleo-h743zi", "nucleo-g0b1re"):
+    for name in ("stm32f412", "disco-f746ng", "nucleo-h743zi", "nucleo-g0b1re", "nrf52840-dk", "rp2040"):
         assert BOARDS[name].nj_per_cycle is None
 
 
@@ -86,7 +106,7 @@ def test_nonsense_is_an_unknown_board(name: str) -> None:
 
 def test_fitting_names_real_boards_that_hold_both() -> None:
     assert boards.fitting(1_100_000, 300 * KIB) == (
-        "nucleo-l4r5zi", "nucleo-h743zi", "nucleo-h7a3zi", "nucleo-u575zi"
+        "nucleo-l4r5zi", "nucleo-l4r5zi-20mhz", "nucleo-h743zi", "nucleo-h7a3zi", "nucleo-u575zi"
     )  # fmt: skip
     assert "stm32f412" in boards.fitting(1 * MIB, 256 * KIB)
     assert "stm32f412" not in boards.fitting(1 * MIB, 256 * KIB + 1)

@@ -143,12 +143,12 @@ def test_profile_is_told_what_it_cannot_take(
     assert refused(capsys, "profile", *words).startswith(sentence)
 
 
-def test_firmware_needs_an_entry(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_firmware_without_vectors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "fw.bin"
     path.write_bytes(b"\0" * 64)
     assert refused(capsys, "profile", str(path)) == (
-        f"firmware image '{path}' has no --entry: expected the function to measure, a symbol or an address"
-        " such as 0x08000100"
+        f"image '{path}' begins with stack pointer 0x00000000, which is not in the SRAM of nucleo-l4r5zi: "
+        "check the board and the base address"
     )
 
 

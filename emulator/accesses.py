@@ -1,0 +1,174 @@
+"""Every load and store of a machine, followed natively by instruction: where it goes, and what its memory path answers.
+
+An observer outside the machine, for boards whose data mostly go through caches. A callback before each instruction
+works out the address from the registers: that costs a fraction of Unicorn's own callback on memory, before which it
+restores the exact state of the core. It is not called for what an IT block skips.
+
+It also keeps the low bits of addresses, a few samples an instruction: whether two loads go to one bank of memory, and
+whether an access is unaligned, hangs on pointers that no static table knows. Sampled are executions 1, 2, 4, 7, 11,
+17, 26, 40...: always the same ones.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numba import carray  # type: ignore[attr-defined]
+from unicorn import arm_const as arm, unicorn_const as uc
+
+from emulator import hooks, memory_timing as memory, native
+from emulator.loads_and_stores import BASE, BYTES, ELEMENTS, INDEX, OFFSET, SHIFT, WRITES, _decode
+from emulator.machine import Machine
+from emulator.memory_timing import MemoryTiming, _charge, _reach
+
+Samples = tuple[int, ...]  # the low bits of an address, a sample each; empty where none was seen
+
+LOW, MASK = 3, 7  # bits of an address that are kept
+SAMPLES = 20  # of one instruction: they fill the bits of one word
+
+# Words of the header: where others' states lie, a register's value, the number of records.
+COUNTER, STALLS, READ_REGISTER, VALUE, SELF, RECORDS = range(6)
+FROM, TO, HOST, MAP = range(8, 12)  # the code region that runs
+FIRST_NUMBER = 16  # Unicorn's numbers of r0 to pc
+NUMBERS = [*range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R0 + 13), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC]
+FIRST_RECORD = 64
+EXECUTIONS, NEXT, TAKEN, SAMPLED, PATH = range(8, 13)  # words of a record, after those of its encoding; PATH: the last
+FIELDS = 14
+CAPACITY = 1 << 17
+FIRST_MAP = FIRST_RECORD + FIELDS * CAPACITY
+ELSEWHERE = -1  # in the map: no access
+
+
+@native.njit
+def _register(a: Any, engine: Any, number: int) -> Any:
+    a[VALUE] = 0
+    native.access_register(a[READ_REGISTER], engine, np.int32(number), native.pointer(a[SELF] + 8 * VALUE))
+    return a[VALUE]
+
+
+@native.njit
+def _learn(a: Any, slot: int, host: int) -> Any:
+    """What the map says of an instruction, decoded on first sight."""
+    first, second = native.halfword(host), native.halfword(host + 2)
+    a[slot] = ELSEWHERE
+    if a[RECORDS] < CAPACITY:
+        place = FIRST_RECORD + a[RECORDS] * FIELDS
+        if _decode(a[place : place + FIELDS], first, second):
+            a[RECORDS] += 1
+            a[slot] = place
+    return a[slot]
+
+
+@native.njit
+def _enter(a: Any, s: Any, pc: int) -> Any:
+    """Make the code region of `pc` the current one; whether there is one."""
+    for r in range(s[hooks.REGIONS]):
+        region = hooks.FIRST_REGION + 4 * r
+        if s[region + hooks.BASE] <= pc < s[region + hooks.END]:
+            a[FROM], a[TO] = s[region + hooks.BASE], s[region + hooks.END]
+            a[HOST] = s[region + hooks.HOST]
+            a[MAP] = FIRST_MAP + s[region + hooks.MAP] - hooks.FIRST_MAP
+            return True
+    return False
+
+
+@native.njit
+def _place(a: Any, s: Any, pc: int) -> Any:
+    if not a[FROM] <= pc < a[TO] and not _enter(a, s, pc):
+        return ELSEWHERE
+    slot = a[MAP] + (pc - a[FROM] >> 1)
+    found = a[slot]
+    return found if found else _learn(a, slot, a[HOST] + pc - a[FROM])
+
+
+@native.njit
+def _path(t: Any, r: Any, address: int) -> Any:
+    """Where the words of the path of an access begin; 0 where it never waits. The last one is tried first."""
+    first = r[PATH]
+    if first and t[first + memory.START] <= address < t[first + memory.STOP]:
+        return first
+    for n in range(t[memory.PATHS]):
+        first = memory.FIRST_PATH + n * memory.PATH_FIELDS
+        inside = t[first + memory.START] <= address < t[first + memory.STOP]
+        if inside and t[first + memory.DATA] and t[first + memory.WRITES] == r[WRITES]:
+            r[PATH] = first
+            return first
+    return 0
+
+
+@native.njit
+def _wait(t: Any, r: Any, pc: int, address: int) -> None:
+    """Charge what the path of these bytes answers."""
+    first = _path(t, r, address)
+    if first == 0:
+        return
+    p = t[first : first + memory.PATH_FIELDS]
+    line = address >> p[memory.SHIFT]
+    end = address + r[BYTES] * r[ELEMENTS] - 1 >> p[memory.SHIFT]
+    units = _reach(t, p, line, r[WRITES] != 0)
+    while line < end:
+        line += 1
+        units += _reach(t, p, line, r[WRITES] != 0)
+    if units:
+        _charge(t, pc, p[memory.CAUSE], units)
+
+
+@native.njit
+def _follow(a: Any, r: Any, engine: Any, pc: int) -> None:
+    """One access: its address, a sample of it, and what its memory answers."""
+    if r[BASE] == 15:
+        address = (pc + 4 & ~3) + r[OFFSET]
+    else:
+        address = _register(a, engine, a[FIRST_NUMBER + r[BASE]]) + r[OFFSET]
+    if r[INDEX] >= 0:
+        address += _register(a, engine, a[FIRST_NUMBER + r[INDEX]]) << r[SHIFT]
+    address &= 0xFFFF_FFFF
+    r[EXECUTIONS] += 1
+    if r[EXECUTIONS] > r[NEXT] and r[TAKEN] < SAMPLES:
+        r[NEXT] = r[EXECUTIONS] + r[EXECUTIONS] // 2
+        r[SAMPLED] |= (address & MASK) << LOW * r[TAKEN]
+        r[TAKEN] += 1
+    t = carray(native.pointer(a[STALLS]), (1 << 40,), np.int64)
+    _wait(t, r, pc, address)
+
+
+@native.cfunc(native.OnBlock)
+def _on_instruction(engine: Any, start: Any, length: Any, user: Any) -> None:
+    a = carray(user, (1 << 40,), np.int64)
+    s = carray(native.pointer(a[COUNTER]), (1 << 40,), np.int64)
+    if s[hooks.REASON] != hooks.RUNNING:
+        return
+    pc: Any = np.int64(start)
+    place = a[a[MAP] + (pc - a[FROM] >> 1)] if a[FROM] <= pc < a[TO] else 0
+    if place == 0:
+        place = _place(a, s, pc)
+    if place > 0:
+        _follow(a, a[place : place + FIELDS], engine, pc)
+
+
+class Accesses:
+    """The loads and stores of one machine, from now on; what they wait is charged to `stalls`."""
+
+    def __init__(self, machine: Machine, stalls: MemoryTiming) -> None:
+        halfwords = sum(region.size // 2 for region in machine.regions)
+        a = self._state = np.zeros(FIRST_MAP + halfwords, np.int64)  # touched lazily
+        a[[COUNTER, STALLS, SELF]] = machine.counter.state_address, stalls.state_address, a.ctypes.data
+        a[READ_REGISTER] = native.READ_REGISTER
+        a[FIRST_NUMBER : FIRST_NUMBER + 16] = NUMBERS
+        self._counter = carray_of(machine.counter.state_address)
+        native.add(machine.engine, uc.UC_HOOK_CODE, _on_instruction, a.ctypes.data)
+        machine.engine.ctl_flush_tb()
+
+    def samples(self, pc: int) -> Samples:
+        """Where the accesses of the instruction at `pc` began, modulo 8."""
+        place = _place(self._state, self._counter, pc)
+        if place <= 0:
+            return ()
+        record = self._state[place : place + FIELDS].tolist()
+        return tuple(record[SAMPLED] >> LOW * n & MASK for n in range(record[TAKEN]))
+
+
+def carray_of(address: int) -> Any:
+    return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_int64)), (hooks.HEADER,))

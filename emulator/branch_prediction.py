@@ -1,0 +1,86 @@
+"""Branches that a machine's core predicts wrongly, followed natively: two-bit counters, and the last target of a jump.
+
+An observer outside the machine. Every end of a block counts as a branch, told from the way it goes: down to where the
+block ends in memory, or anywhere else. Its counter predicts the way and its entry the target, as the Cortex-M7's branch
+target address cache and predictor state do [Arm DDI 0489, 1.2.3]; the number of entries is not limited. The first
+execution of a branch trains them and costs nothing: what lies next in memory, calls, and loops that go backwards are
+known to a static predictor. A wrong prediction is charged to the branch, among the stalls of `emulator.memory_timing`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray  # type: ignore[attr-defined]
+from unicorn import unicorn_const as uc
+
+from emulator import hooks, native
+from emulator.machine import Machine
+from emulator.memory_timing import CAUSES, UNITS, MemoryTiming, _charge
+
+COUNTER, STALLS, PRICE = range(3)  # words of the header: where the states of others lie, units of a wrong prediction
+FIRST_BLOCK = 8
+STATE, TARGET, ADDRESS = range(3)  # words of a block: of the branch that ends it
+FIELDS = 4
+
+UNSEEN, STRONGLY_DOWN, DOWN, TAKEN, STRONGLY_TAKEN = range(5)  # STATE
+MISPREDICT = CAUSES.index("mispredict")
+
+
+@native.njit
+def _last(s: Any, address: int, size: int) -> Any:
+    """Where the last instruction of a block is."""
+    for r in range(s[hooks.REGIONS]):
+        region = hooks.FIRST_REGION + 4 * r
+        if s[region + hooks.BASE] <= address < s[region + hooks.END]:
+            host = s[region + hooks.HOST] - s[region + hooks.BASE]
+            end = address + size
+            last = address
+            while address < end:
+                last = address
+                address += 4 if native.halfword(host + address) >= 0xE800 else 2
+            return last
+    return address
+
+
+@native.njit
+def _goes_wrong(t: Any, branch: int, target: int, down: bool) -> Any:
+    """Whether a branch is predicted wrongly; its state is trained afterwards."""
+    state = t[branch + STATE]
+    if down:
+        t[branch + STATE] = DOWN if state == UNSEEN else max(state - 1, STRONGLY_DOWN)
+        return state >= TAKEN
+    expected = state == UNSEEN or (state >= TAKEN and t[branch + TARGET] == target)
+    t[branch + STATE] = TAKEN if state == UNSEEN else min(state + 1, STRONGLY_TAKEN)
+    t[branch + TARGET] = target
+    return not expected
+
+
+@native.cfunc(native.OnBlock)
+def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
+    """Compare the way to this block with the prediction of the branch that led here."""
+    t = carray(user, (1 << 40,), np.int64)
+    s = carray(native.pointer(t[COUNTER]), (1 << 40,), np.int64)
+    if s[hooks.REASON] != hooks.RUNNING:
+        return
+    before = s[hooks.FIRST_EDGE + s[hooks.CURRENT] * hooks.EDGE_FIELDS + hooks.BEFORE]
+    if before == 0:
+        return
+    block = hooks.HEADER + before * hooks.FIELDS
+    branch = FIRST_BLOCK + before * FIELDS
+    target: Any = np.int64(start)
+    if _goes_wrong(t, branch, target, target == s[block + hooks.START] + s[block + hooks.SIZE]):
+        if t[branch + ADDRESS] == 0:
+            t[branch + ADDRESS] = _last(s, s[block + hooks.START], s[block + hooks.SIZE])
+        _charge(carray(native.pointer(t[STALLS]), (1 << 40,), np.int64), t[branch + ADDRESS], MISPREDICT, t[PRICE])
+
+
+class BranchPrediction:
+    """The predictor of one machine, from now on; a wrong prediction costs `cycles`."""
+
+    def __init__(self, machine: Machine, stalls: MemoryTiming, cycles: int) -> None:
+        self._state = np.zeros(FIRST_BLOCK + hooks.CAPACITY * FIELDS, np.int64)  # touched lazily
+        self._state[[COUNTER, STALLS, PRICE]] = machine.counter.state_address, stalls.state_address, UNITS * cycles
+        native.add(machine.engine, uc.UC_HOOK_BLOCK, _on_block, self._state.ctypes.data)
+        machine.engine.ctl_flush_tb()

@@ -1,0 +1,138 @@
+"""Callbacks compiled by numba and handed to Unicorn by address: the decorators, and what they need of the C side.
+
+What one callback was compiled with lies in several files: they read each other's state at fixed places. numba looks at
+one file's time only before it takes a kept callback, so they are kept apart by the text of all these files.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic
+from unicorn import unicorn_const as uc
+from unicorn.unicorn_py3.unicorn import uclib
+
+from codegen import cache
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OnBlock = types.void(types.voidptr, types.uint64, types.uint32, types.voidptr)
+OnAccess = types.void(types.voidptr, types.int32, types.uint64, types.int32, types.int64, types.voidptr)
+
+
+def _folder() -> str:
+    """Where callbacks of exactly this code are kept."""
+    here = Path(__file__).parent
+    text = b"".join(path.read_bytes() for path in sorted(here.rglob("*.py")) if b"emulator.native" in path.read_bytes())
+    return str(cache.folder() / f"native-{hashlib.sha256(text + numba.__version__.encode()).hexdigest()[:16]}")
+
+
+FOLDER = _folder()
+
+
+def _keep(decorate: Callable[[bool], Any]) -> Any:
+    """What a decorator of numba makes, kept in FOLDER; where nothing can be written, made in every process."""
+    before, config.CACHE_DIR = config.CACHE_DIR, FOLDER  # type: ignore[attr-defined]
+    try:
+        return decorate(True)
+    except RuntimeError:
+        return decorate(False)
+    finally:
+        config.CACHE_DIR = before  # type: ignore[attr-defined]
+
+
+def njit(function: F) -> F:
+    """`numba.njit`, kept."""
+    return cast(F, _keep(lambda keep: numba.njit(function, cache=keep)))
+
+
+def cfunc(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """`numba.cfunc`, kept."""
+    return lambda function: _keep(lambda keep: numba.cfunc(signature, cache=keep)(function))
+
+
+def add(engine: Any, kind: int, callback: Any, user: int, first: int = 1, last: int = 0) -> None:
+    """`uc_hook_add` with a native callback and the address of its data, for all addresses or for those to `last`."""
+    handle = ctypes.c_size_t()
+    status = uclib.uc_hook_add(
+        engine._uch,
+        ctypes.byref(handle),
+        kind,
+        ctypes.c_void_p(callback.address),
+        ctypes.c_void_p(user),
+        ctypes.c_uint64(first),
+        ctypes.c_uint64(last),
+    )
+    assert status == uc.UC_ERR_OK, status
+
+
+def address_of(function: Any) -> int:
+    """Where a function of Unicorn's library lies."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+READ_REGISTER = address_of(uclib.uc_reg_read)
+WRITE_REGISTER = address_of(uclib.uc_reg_write)
+STOP = address_of(uclib.uc_emu_stop)
+
+
+def _pointer_code(typing: Any, address: Any) -> Any:
+    """An integer as a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.int64), generate
+
+
+pointer: Any = intrinsic(_pointer_code)
+
+
+def _halfword_code(typing: Any, address: Any) -> Any:
+    """The 16 bits at a host address."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], ir.IntType(16).as_pointer())
+        return builder.zext(builder.load(place), ir.IntType(64))
+
+    return types.int64(types.int64), generate
+
+
+halfword: Any = intrinsic(_halfword_code)
+
+
+def _call_code(typing: Any, function: Any, argument: Any) -> Any:
+    """Call the C function at address `function` with one pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [ir.IntType(64)])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+call: Any = intrinsic(_call_code)
+
+
+def _access_register_code(typing: Any, function: Any, engine: Any, register: Any, place: Any) -> Any:
+    """Call `uc_reg_read` or `uc_reg_write` at address `function`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.IntType(32), [byte, ir.IntType(32), byte])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.voidptr, types.int32, types.voidptr), generate
+
+
+access_register: Any = intrinsic(_access_register_code)
