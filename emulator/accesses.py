@@ -11,7 +11,6 @@ whether an access is unaligned, hangs on pointers that no static table knows. Sa
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,9 @@ from numba import carray  # type: ignore[attr-defined]
 from unicorn import arm_const as arm, unicorn_const as uc
 
 from emulator import hooks, memory_timing as memory, native
-from emulator.loads_and_stores import BASE, BYTES, ELEMENTS, INDEX, OFFSET, SHIFT, WRITES, _decode
+from emulator.loads_and_stores import BASE, BYTES, ELEMENTS, INDEX, OFFSET, SHIFT, WRITES, decode
 from emulator.machine import Machine
-from emulator.memory_timing import MemoryTiming, _charge, _reach
+from emulator.memory_timing import MemoryTiming, charge, reached
 
 Samples = tuple[int, ...]  # the low bits of an address, a sample each; empty where none was seen
 
@@ -55,7 +54,7 @@ def _learn(a: Any, slot: int, host: int) -> Any:
     a[slot] = ELSEWHERE
     if a[RECORDS] < CAPACITY:
         place = FIRST_RECORD + a[RECORDS] * FIELDS
-        if _decode(a[place : place + FIELDS], first, second):
+        if decode(a[place : place + FIELDS], first, second):
             a[RECORDS] += 1
             a[slot] = place
     return a[slot]
@@ -64,14 +63,13 @@ def _learn(a: Any, slot: int, host: int) -> Any:
 @native.njit
 def _enter(a: Any, s: Any, pc: int) -> Any:
     """Make the code region of `pc` the current one; whether there is one."""
-    for r in range(s[hooks.REGIONS]):
-        region = hooks.FIRST_REGION + 4 * r
-        if s[region + hooks.BASE] <= pc < s[region + hooks.END]:
-            a[FROM], a[TO] = s[region + hooks.BASE], s[region + hooks.END]
-            a[HOST] = s[region + hooks.HOST]
-            a[MAP] = FIRST_MAP + s[region + hooks.MAP] - hooks.FIRST_MAP
-            return True
-    return False
+    region = hooks.region_of(s, pc)
+    if region == 0:
+        return False
+    a[FROM], a[TO] = s[region + hooks.BASE], s[region + hooks.END]
+    a[HOST] = s[region + hooks.HOST]
+    a[MAP] = FIRST_MAP + s[region + hooks.MAP] - hooks.FIRST_MAP
+    return True
 
 
 @native.njit
@@ -105,14 +103,9 @@ def _wait(t: Any, r: Any, pc: int, address: int) -> None:
     if first == 0:
         return
     p = t[first : first + memory.PATH_FIELDS]
-    line = address >> p[memory.SHIFT]
-    end = address + r[BYTES] * r[ELEMENTS] - 1 >> p[memory.SHIFT]
-    units = _reach(t, p, line, r[WRITES] != 0)
-    while line < end:
-        line += 1
-        units += _reach(t, p, line, r[WRITES] != 0)
+    units = reached(t, p, address, r[BYTES] * r[ELEMENTS])
     if units:
-        _charge(t, pc, p[memory.CAUSE], units)
+        charge(t, pc, p[memory.CAUSE], units)
 
 
 @native.njit
@@ -130,14 +123,13 @@ def _follow(a: Any, r: Any, engine: Any, pc: int) -> None:
         r[NEXT] = r[EXECUTIONS] + r[EXECUTIONS] // 2
         r[SAMPLED] |= (address & MASK) << LOW * r[TAKEN]
         r[TAKEN] += 1
-    t = carray(native.pointer(a[STALLS]), (1 << 40,), np.int64)
-    _wait(t, r, pc, address)
+    _wait(native.words(a[STALLS]), r, pc, address)
 
 
 @native.cfunc(native.OnBlock)
 def _on_instruction(engine: Any, start: Any, length: Any, user: Any) -> None:
     a = carray(user, (1 << 40,), np.int64)
-    s = carray(native.pointer(a[COUNTER]), (1 << 40,), np.int64)
+    s = native.words(a[COUNTER])
     if s[hooks.REASON] != hooks.RUNNING:
         return
     pc: Any = np.int64(start)
@@ -157,18 +149,13 @@ class Accesses:
         a[[COUNTER, STALLS, SELF]] = machine.counter.state_address, stalls.state_address, a.ctypes.data
         a[READ_REGISTER] = native.READ_REGISTER
         a[FIRST_NUMBER : FIRST_NUMBER + 16] = NUMBERS
-        self._counter = carray_of(machine.counter.state_address)
-        native.add(machine.engine, uc.UC_HOOK_CODE, _on_instruction, a.ctypes.data)
-        machine.engine.ctl_flush_tb()
+        self._counter = machine.counter
+        machine.observe(uc.UC_HOOK_CODE, _on_instruction, a)
 
     def samples(self, pc: int) -> Samples:
         """Where the accesses of the instruction at `pc` began, modulo 8."""
-        place = _place(self._state, self._counter, pc)
+        place = _place(self._state, self._counter.state, pc)
         if place <= 0:
             return ()
         record = self._state[place : place + FIELDS].tolist()
         return tuple(record[SAMPLED] >> LOW * n & MASK for n in range(record[TAKEN]))
-
-
-def carray_of(address: int) -> Any:
-    return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_int64)), (hooks.HEADER,))

@@ -17,7 +17,7 @@ from unicorn import unicorn_const as uc
 
 from emulator import hooks, native
 from emulator.machine import Machine
-from emulator.memory_timing import CAUSES, UNITS, MemoryTiming, _charge
+from emulator.memory_timing import CAUSES, UNITS, MemoryTiming, charge
 
 COUNTER, STALLS, PRICE = range(3)  # words of the header: where the states of others lie, units of a wrong prediction
 FIRST_BLOCK = 8
@@ -31,17 +31,10 @@ MISPREDICT = CAUSES.index("mispredict")
 @native.njit
 def _last(s: Any, address: int, size: int) -> Any:
     """Where the last instruction of a block is."""
-    for r in range(s[hooks.REGIONS]):
-        region = hooks.FIRST_REGION + 4 * r
-        if s[region + hooks.BASE] <= address < s[region + hooks.END]:
-            host = s[region + hooks.HOST] - s[region + hooks.BASE]
-            end = address + size
-            last = address
-            while address < end:
-                last = address
-                address += 4 if native.halfword(host + address) >= 0xE800 else 2
-            return last
-    return address
+    region = hooks.region_of(s, address)
+    if region == 0:
+        return address
+    return address + native.last_instruction(s[region + hooks.HOST] + address - s[region + hooks.BASE], size)
 
 
 @native.njit
@@ -61,7 +54,7 @@ def _goes_wrong(t: Any, branch: int, target: int, down: bool) -> Any:
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """Compare the way to this block with the prediction of the branch that led here."""
     t = carray(user, (1 << 40,), np.int64)
-    s = carray(native.pointer(t[COUNTER]), (1 << 40,), np.int64)
+    s = native.words(t[COUNTER])
     if s[hooks.REASON] != hooks.RUNNING:
         return
     before = s[hooks.FIRST_EDGE + s[hooks.CURRENT] * hooks.EDGE_FIELDS + hooks.BEFORE]
@@ -73,7 +66,7 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     if _goes_wrong(t, branch, target, target == s[block + hooks.START] + s[block + hooks.SIZE]):
         if t[branch + ADDRESS] == 0:
             t[branch + ADDRESS] = _last(s, s[block + hooks.START], s[block + hooks.SIZE])
-        _charge(carray(native.pointer(t[STALLS]), (1 << 40,), np.int64), t[branch + ADDRESS], MISPREDICT, t[PRICE])
+        charge(native.words(t[STALLS]), t[branch + ADDRESS], MISPREDICT, t[PRICE])
 
 
 class BranchPrediction:
@@ -82,5 +75,4 @@ class BranchPrediction:
     def __init__(self, machine: Machine, stalls: MemoryTiming, cycles: int) -> None:
         self._state = np.zeros(FIRST_BLOCK + hooks.CAPACITY * FIELDS, np.int64)  # touched lazily
         self._state[[COUNTER, STALLS, PRICE]] = machine.counter.state_address, stalls.state_address, UNITS * cycles
-        native.add(machine.engine, uc.UC_HOOK_BLOCK, _on_block, self._state.ctypes.data)
-        machine.engine.ctl_flush_tb()
+        machine.observe(uc.UC_HOOK_BLOCK, _on_block, self._state)

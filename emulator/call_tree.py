@@ -19,7 +19,6 @@ NODES, count for their caller. All state lies in one int64 array:
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,27 +52,15 @@ UNKNOWN, OTHER, CALL, LEAVE = range(4)  # how a block ends
 
 
 @native.njit
-def _host(s: Any, address: int) -> Any:
-    """Where the machine's byte lies in our memory, 0 for nowhere."""
-    for r in range(s[hooks.REGIONS]):
-        region = hooks.FIRST_REGION + 4 * r
-        if s[region + hooks.BASE] <= address < s[region + hooks.END]:
-            return s[region + hooks.HOST] + address - s[region + hooks.BASE]
-    return 0
-
-
-@native.njit
 def _end_of(s: Any, block: int) -> int:
     """How a block ends, by its last instruction [ARMv7-M ARM, A5.2 and A5.3]."""
     record = hooks.HEADER + block * hooks.FIELDS
-    size = s[record + hooks.SIZE]
-    host = _host(s, s[record + hooks.START])
-    if host == 0:
+    start = s[record + hooks.START]
+    region = hooks.region_of(s, start)
+    if region == 0:
         return OTHER
-    last = offset = 0
-    while offset < size:
-        last = offset
-        offset += 4 if native.halfword(host + offset) >= 0xE800 else 2
+    host = s[region + hooks.HOST] + start - s[region + hooks.BASE]
+    last = native.last_instruction(host, s[record + hooks.SIZE])
     first = native.halfword(host + last)
     if first < 0xE800:
         if first & 0xFF80 == 0x4780:  # BLX, BLXNS
@@ -167,7 +154,7 @@ def _left(t: Any, node: int, address: int) -> Any:
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """After the counter's callback, which has said by which edge the block was entered."""
     t = carray(user, (END,), np.int64)
-    s = carray(native.pointer(t[COUNTER]), (1 << 40,), np.int64)
+    s = native.words(t[COUNTER])
     if s[hooks.REASON] != hooks.RUNNING:
         return
     edge = s[hooks.CURRENT]
@@ -216,9 +203,7 @@ class CallTree:
         address = int(self._state.ctypes.data)
         self._state[[OWN, COUNTER, NODE_COUNT, PASSAGE_COUNT]] = address, machine.counter.state_address, 1, 1
         self._state[READ_REGISTER] = native.READ_REGISTER
-        weakref.finalize(machine, len, self._state)  # the callback writes here for as long as the machine lives
-        native.add(machine.engine, uc.UC_HOOK_BLOCK, _on_block, address)
-        machine.engine.ctl_flush_tb()
+        machine.observe(uc.UC_HOOK_BLOCK, _on_block, self._state)
 
     def now(self) -> Contexts:
         s = self._state

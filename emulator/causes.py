@@ -12,16 +12,13 @@ WORDS: Mapping[str, str] = {
     "pairing": "nothing to pair with",
     "fetch": "late instruction words",
     "divide": "division",
-    "multiply": "multiplication",
     "float": "floating point",
     "mispredict": "mispredicted branches",
     "flash_fetch": "flash instruction fetches",
     "flash_read": "flash data reads",
     "instruction_cache": "instruction cache misses",
     "data_cache": "data cache misses",
-    "store": "stores that wait for the bus",
     "bus": "switches of the bus",
-    "exception": "exception entry and return",
 }
 WORK = "issue"  # the one that is no stall
 BAR = 20

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from emulator import annotate, flame, flame_picture, trace
 from emulator.annotate import Annotation
 from emulator.observed import Observed
 from refsim import files
+from refsim.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +34,12 @@ class Wanted:
 
 
 def wanted(arguments: argparse.Namespace) -> Wanted:
+    """Raises UsageError where one file would replace another, or what is profiled."""
+    named = {"what is profiled": arguments.subject, "--trace": arguments.trace, "--flame": arguments.flame}
+    places = [(flag, name, os.path.realpath(name)) for flag, name in named.items() if name]
+    for (first, _, a), (second, name, b) in itertools.combinations(places, 2):
+        if a == b:
+            raise UsageError(f"{second} {name} would replace {first}: expected a file of its own")
     return Wanted(arguments.annotate, arguments.trace, arguments.flame)
 
 

@@ -30,7 +30,7 @@ EXCEPTIONS: Mapping[int, str] = {  # QEMU's EXCP_*
     4: "an unaligned access, which this core traps,",
     7: "a breakpoint (BKPT)",
     8: "an exception return",
-    17: "a floating-point instruction, which this core lacks,",
+    17: "a floating-point or coprocessor instruction, which this core lacks,",
     22: "an unaligned access, which this core traps,",
 }
 REGISTERS = (*(f"r{n}" for n in range(13)), "sp", "lr", "pc", "xpsr")
@@ -101,7 +101,9 @@ def _left_downwards(region: Region, at: int, sp: int) -> bool:
 
 def outside(doing: str, regions: Sequence[Region], address: int, size: int) -> Fault:
     """The fault of an access from Python, "reading" or "writing"."""
-    return Fault(f"{doing} {size} bytes at {address:#010x} leaves the mapped memory: {nearest(regions, address)}")
+    inside = next((r for r in regions if address in r), None)
+    how = nearest(regions, address) if inside is None else f"{inside.name} ends at {inside.end:#010x}"
+    return Fault(f"{doing} {size} bytes at {address:#010x} leaves the mapped memory: {how}")
 
 
 def stopped(reason: int, limit: int, place: str, state: str) -> Fault:

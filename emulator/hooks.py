@@ -61,6 +61,16 @@ def _length(host: int, size: int) -> int:
 
 
 @native.njit
+def region_of(s: Any, address: int) -> Any:
+    """Where the words of the code region that holds an address begin; 0 where there is none."""
+    for r in range(s[REGIONS]):
+        region = FIRST_REGION + 4 * r
+        if s[region + BASE] <= address < s[region + END]:
+            return region
+    return 0
+
+
+@native.njit
 def _register(s: Any, slot: int, address: int, size: int, host: int) -> Any:
     """A fresh id for the block; 0 when there is no room."""
     i = s[BLOCKS]
@@ -78,24 +88,23 @@ def _register(s: Any, slot: int, address: int, size: int, host: int) -> Any:
 @native.njit
 def _find(s: Any, address: int, size: int) -> Any:
     """The id of a block, given on first sight. A stop address is known before its size is."""
-    for r in range(s[REGIONS]):
-        region = FIRST_REGION + 4 * r
-        if s[region + BASE] <= address < s[region + END]:
-            slot = s[region + MAP] + (address - s[region + BASE]) // 2
-            host = s[region + HOST] + address - s[region + BASE]
-            i = s[slot]
-            block = HEADER + i * FIELDS
-            if i and (size == 0 or s[block + SIZE] == size):
-                return i
-            if i and s[block + SIZE] == 0:
-                s[block + SIZE] = size
-                s[block + LENGTH] = _length(host, size)
-                return i
-            flag = s[block + FLAG]
-            i = _register(s, slot, address, size, host)
-            s[HEADER + i * FIELDS + FLAG] = flag
-            return i
-    return 0
+    region = region_of(s, address)
+    if region == 0:
+        return 0
+    slot = s[region + MAP] + (address - s[region + BASE]) // 2
+    host = s[region + HOST] + address - s[region + BASE]
+    i = s[slot]
+    block = HEADER + i * FIELDS
+    if i and (size == 0 or s[block + SIZE] == size):
+        return i
+    if i and s[block + SIZE] == 0:
+        s[block + SIZE] = size
+        s[block + LENGTH] = _length(host, size)
+        return i
+    flag = s[block + FLAG]
+    i = _register(s, slot, address, size, host)
+    s[HEADER + i * FIELDS + FLAG] = flag
+    return i
 
 
 @native.njit
@@ -212,8 +221,13 @@ class Counter:
         native.add(engine, uc.UC_HOOK_BLOCK, _on_block, self.state_address)
 
     @property
+    def state(self) -> Int64s:
+        """All of it, for native observers: they read why the machine was stopped, the last block, the code regions."""
+        return self._state
+
+    @property
     def state_address(self) -> int:
-        """Where the state lies, for native observers: they read why the machine was stopped, and the last block."""
+        """Where the state lies."""
         return int(self._state.ctypes.data)
 
     def begin(self, max_instructions: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import io
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A named address, without the Thumb bit; `kind` is function or object."""
+    """A named address, without the Thumb bit; `kind` is function, object, or label where the file does not say."""
 
     name: str
     address: int
@@ -176,7 +177,7 @@ def _segments(elf: Any, data: bytes, name: str) -> Iterable[Segment]:
             yield Segment(address, data[offset : offset + filled], size, h["p_paddr"])
 
 
-KINDS: Mapping[str, str] = {"STT_FUNC": "function", "STT_OBJECT": "object", "STT_NOTYPE": "object"}
+KINDS: Mapping[str, str] = {"STT_FUNC": "function", "STT_OBJECT": "object", "STT_NOTYPE": "label"}
 
 
 def _symbols(elf: Any) -> Iterable[Symbol]:
@@ -221,6 +222,10 @@ def _record(line: str, where: str) -> tuple[int, int, bytes]:
     try:
         if line[0] != ":":
             raise ValueError("it does not begin with ':'")
+        if not set(line[1:]) <= set(string.hexdigits):
+            raise ValueError("it has other characters than hexadecimal digits")
+        if len(line) % 2 == 0:
+            raise ValueError("it ends within a byte")
         raw = bytes.fromhex(line[1:])
         if len(raw) < 5 or len(raw) != raw[0] + 5:
             raise ValueError("its length does not match its count")

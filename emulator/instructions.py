@@ -234,6 +234,14 @@ def _access(name: str) -> int:
     return WIDTHS.get(rest[:1], 4)
 
 
+REPEATED = (0x0101_0101, 0x0001_0001, 0x0100_0100)  # times a byte: constants that are no rotated byte
+
+
+def is_rotated(constant: int) -> bool:
+    """Whether an operand that is encoded as a constant of 32 bits is a rotated byte [ARMv7-M ARM, A5.3.2]."""
+    return constant > 0xFF and not any(constant % p == 0 and constant // p <= 0xFF for p in REPEATED)
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """An instruction that a core does not have."""

@@ -1,6 +1,6 @@
 """What a load or store instruction accesses, decoded natively from its encoding [Armv7-M ARM, A5.2 and A5.3].
 
-`_decode` fills a record: the registers and constants of the address, the bytes of each element and their number. No
+`decode` fills a record: the registers and constants of the address, the bytes of each element and their number. No
 record: the instruction accesses no memory, or is one that no compiler's kernel uses (exclusives, TBB).
 """
 
@@ -32,7 +32,7 @@ def _fill(r: Any, base: int, index: int, shift: int, offset: int, size: int, ele
 
 
 @native.njit
-def _decode(r: Any, first: int, second: int) -> Any:
+def decode(r: Any, first: int, second: int) -> Any:
     """Fill the record of an encoding of one halfword, or of two; whether it accesses memory."""
     if first < 0xE800:
         return _decode_narrow(r, first)

@@ -4,7 +4,7 @@
     machine.write(address, data)
     result = machine.call(machine.image.address("model_run"), (arena,), stops={0x0800_1234}, on_stop=compare)
     machine.read(address, 16), machine.stack_used, machine.instructions
-    before = machine.counts(); ...; costs = Timing(board.core).observe(machine, machine.counts() - before)
+    before = machine.counts(); ...; machine.counts() - before  # what ran; emulator.timing says how long it took
     machine.check_instructions()  # a Fault when an executed instruction is not in the board's core
 
 Flash and SRAM of the board are mapped, nothing else: an access elsewhere is a Fault, one sentence long. What a chip has
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from unicorn import arm_const as arm, unicorn_const as uc
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 
-from emulator import faults, hooks, instructions
+from emulator import faults, hooks, instructions, native
 from emulator.image import Image
 from emulator.supervisor import Supervisor
 from refsim.boards import Board, Region
@@ -45,6 +45,7 @@ MODELS = {
     "cortex-m33": arm.UC_CPU_ARM_CORTEX_M33,
 }
 
+ERASED = 0xFF  # a byte of flash that nothing was written to
 YIELD, WFE, WFI = b"\x10\xbf", b"\x20\xbf", b"\x30\xbf"
 HINTS = (YIELD, WFE, WFI)  # Unicorn refuses or stops at them, the core goes on
 RETURNS = 0xFFFF_FF00  # a branch to here or above ends an exception [ARMv7-M ARM, B1.5.8]
@@ -81,6 +82,8 @@ class Machine:
         self.attached: list[Any] = []  # what the engine calls, which must live as long
         for region in (board.flash, board.sram) if memory is None else memory:
             self._map(region, uc.UC_PROT_EXEC)
+            if not region.writable:
+                self._host[region][:] = ERASED
         landing = self._hole(Region("landing", 0x1F80_0000, PAGE, False, ""))
         self._map(landing, uc.UC_PROT_EXEC)
         self._landing = landing.base  # where calls return to
@@ -249,6 +252,8 @@ class Machine:
         if self._pc >= RETURNS and self._returned():
             return
         if self.supervisor is None or not self.supervisor.trap(number):
+            if self._pc >= RETURNS:
+                raise self.fault(f"a jump to {self._pc:#010x}, where no code can be, {self.where(self._counter.last)}")
             raise self.fault(f"{faults.EXCEPTIONS.get(number, f'exception {number}')} {self.where(self._pc)}")
 
     def _returned(self) -> bool:
@@ -260,9 +265,18 @@ class Machine:
         if self.supervisor is not None and self.read(pc - 2, 2) != YIELD:
             self.supervisor.slept(pc)
 
+    def observe(self, kind: int, callback: Any, state: hooks.Int64s, first: int = 1, last: int = 0) -> None:
+        """Have a native callback told of events, with the address of its state, which lives as long as the machine.
+
+        `kind` is one of Unicorn's UC_HOOK; only addresses from `first` to `last` count, all where `last` is lower.
+        """
+        self.attached.append(state)
+        native.add(self._engine, kind, callback, state.ctypes.data, first, last)
+        self._engine.ctl_flush_tb()  # what is translated calls nobody else
+
     @property
     def engine(self) -> Any:
-        """The Unicorn engine, for native observers."""
+        """The Unicorn engine."""
         return self._engine
 
     @property

@@ -6,14 +6,15 @@ cycle.
 
 All state lies in one int64 array:
 
-    header | paths | stall records | a map, halfword -> record, for each code region | tags of the caches
+    header | paths | stall records | kinds of blocks | a map, halfword -> record, for each code region | tags of caches
 
-Tags of a set are ordered by use, the latest first; a tag is 2 * (line + 1) + dirty, 0 where the way is empty.
+Tags of a set are ordered by use, the latest first; a tag is line + 1, 0 where the way is empty. Code regions are those
+of `emulator.hooks`, in the same order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,23 +25,21 @@ from unicorn import arm_const as arm, unicorn_const as uc
 from emulator import hooks, native
 from emulator.hooks import Int64s
 from emulator.machine import Machine
-from refsim.board import AccessPath, Board, Cache
+from refsim import board as boards
+from refsim.board import AccessPath, Cache
 
-CAUSES = ("flash_fetch", "flash_read", "instruction_cache", "data_cache", "store", "mispredict", "bus")
+CAUSES = (*boards.CAUSES, "mispredict", "bus")
 
-# Words of the header.
-COUNTER, READ_REGISTER, WRITE_REGISTER, PC, XPSR, RECORDS, REGIONS, CHANCE, PATHS = range(9)
-FIRST_REGION = 16
-BASE, END, MAP = range(3)  # words of a code region
-MAX_REGIONS = 12
-FIRST_PATH = FIRST_REGION + 3 * MAX_REGIONS
+# Words of the header. CHANCE: the state of the random sequence.
+COUNTER, READ_REGISTER, WRITE_REGISTER, PC, XPSR, RECORDS, CHANCE, PATHS = range(8)
+FIRST_PATH = 8
 
 # Words of a path. STATE is the address of the whole array; LAST the line that was reached last.
-STATE, START, STOP, SHIFT, SETS, WAYS, TAGS, MISS, NEXT, LAST, CAUSE, WRITES, DIRTY, ALLOCATE, BUFFER = range(15)
+STATE, START, STOP, SHIFT, SETS, WAYS, TAGS, MISS, NEXT, LAST, CAUSE, WRITES, BUFFER = range(13)
 # AHEAD: units that a prefetch takes; ENTERED: the first address fetched of the line LAST; DATA: no fetches; STREAMS: a
 # line that follows a whole one never waits, and one set holds all lines, so that a row of as many pushes out the rest.
-RANDOM, AHEAD, ENTERED, DATA, STREAMS = range(15, 20)
-PATH_FIELDS = 24
+RANDOM, AHEAD, ENTERED, DATA, STREAMS = range(13, 18)
+PATH_FIELDS = 18
 MAX_PATHS = 16
 FIRST_RECORD = FIRST_PATH + PATH_FIELDS * MAX_PATHS
 
@@ -50,56 +49,49 @@ FIRST_GOVERNED = FIRST_RECORD + FIELDS * CAPACITY  # by block: whether an IT gov
 FIRST_MAP = FIRST_GOVERNED + hooks.CAPACITY
 
 UNITS = 256  # of a cycle
-
-
 IT_STATE = 0x0600_FC00  # of the XPSR [ARMv7-M ARM, B1.4.2]
 
 
 @native.njit
-def _charge(t: Any, address: int, cause: int, units: int) -> None:
+def charge(t: Any, address: int, cause: int, units: int) -> None:
     """Add to the record of the instruction at `address`; the first record takes what lies in no code region."""
+    s = native.words(t[COUNTER])
     record = 0
-    for r in range(t[REGIONS]):
-        region = FIRST_REGION + 3 * r
-        if t[region + BASE] <= address < t[region + END]:
-            slot = t[region + MAP] + (address - t[region + BASE]) // 2
-            record = t[slot]
-            if record == 0 and t[RECORDS] < CAPACITY:
-                record = t[RECORDS]
-                t[RECORDS] = record + 1
-                t[slot] = record
-                t[FIRST_RECORD + record * FIELDS] = address
-            break
+    region = hooks.region_of(s, address)
+    if region:
+        slot = FIRST_MAP + s[region + hooks.MAP] - hooks.FIRST_MAP + (address - s[region + hooks.BASE]) // 2
+        record = t[slot]
+        if record == 0 and t[RECORDS] < CAPACITY:
+            record = t[RECORDS]
+            t[RECORDS] = record + 1
+            t[slot] = record
+            t[FIRST_RECORD + record * FIELDS] = address
     t[FIRST_RECORD + record * FIELDS + 1 + cause] += units
 
 
 @native.njit
-def _reach_by_chance(t: Any, p: Any, line: int, writes: bool, miss: int) -> Any:
+def _reach_by_chance(t: Any, p: Any, line: int, miss: int) -> Any:
     """The same for a cache that replaces any way of a set: an empty one, else the next in a random sequence."""
     tag = line + 1
     first = p[TAGS] + (line & p[SETS] - 1) * p[WAYS]
     goes = -1
     for way in range(first, first + p[WAYS]):
         held = t[way]
-        if held >> 1 == tag:
-            t[way] = held | writes
+        if held == tag:
             return 0
         if held == 0:
             goes = way
-    if writes and not p[ALLOCATE]:
-        return miss
     if goes < 0:
         t[CHANCE] ^= t[CHANCE] << 13 & 0xFFFF_FFFF  # Marsaglia, Xorshift RNGs, 2003: of 32 bits, (13, 17, 5)
         t[CHANCE] ^= t[CHANCE] >> 17
         t[CHANCE] ^= t[CHANCE] << 5 & 0xFFFF_FFFF
         goes = first + t[CHANCE] % p[WAYS]
-    dirty = t[goes] & 1
-    t[goes] = 2 * tag | writes
-    return miss + (p[DIRTY] if dirty else 0)
+    t[goes] = tag
+    return miss
 
 
 @native.njit
-def _reach(t: Any, p: Any, line: int, writes: bool) -> Any:
+def _reach(t: Any, p: Any, line: int) -> Any:
     """Units that an access to a line waits; the line is in the cache afterwards."""
     if line == p[LAST] and p[BUFFER]:
         return 0
@@ -107,52 +99,49 @@ def _reach(t: Any, p: Any, line: int, writes: bool) -> Any:
     miss = p[NEXT] if follows else p[MISS]
     if follows and p[AHEAD]:  # it began with the line before, whose code ran at a halfword a cycle
         miss = max(miss, p[AHEAD] - ((line << p[SHIFT]) - p[ENTERED]) * UNITS // 2)
-    if not writes or p[ALLOCATE]:
-        p[LAST] = line
+    p[LAST] = line
     if p[WAYS] == 0:
         return miss
     if p[RANDOM]:
-        return _reach_by_chance(t, p, line, writes, miss)
-    tag = 2 * (line + 1)
+        return _reach_by_chance(t, p, line, miss)
     first = p[TAGS] + (line & p[SETS] - 1) * p[WAYS]
-    held = t[first]
-    if held >> 1 == tag >> 1:
-        t[first] = held | writes
-        return 0
-    before = held
-    for way in range(1, p[WAYS]):
-        held = t[first + way]
-        t[first + way] = before
-        if held >> 1 == tag >> 1:
-            t[first] = held | writes
+    moved = line + 1
+    for way in range(first, first + p[WAYS]):
+        held = t[way]
+        t[way] = moved
+        if held == line + 1:
             return 0
-        before = held
-    if writes and not p[ALLOCATE]:  # the line stays out: what was pushed down moves back
-        for way in range(p[WAYS] - 1):
-            t[first + way] = t[first + way + 1]
-        t[first + p[WAYS] - 1] = before
-        return miss
-    t[first] = tag | writes
-    return miss + (p[DIRTY] if before & 1 else 0)
+        moved = held
+    return miss
+
+
+@native.njit
+def reached(t: Any, p: Any, address: int, nbytes: int) -> Any:
+    """Units that an access to these bytes waits; all their lines are in the cache afterwards."""
+    line = address >> p[SHIFT]
+    end = address + nbytes - 1 >> p[SHIFT]
+    units = _reach(t, p, line)
+    while line < end:
+        line += 1
+        units += _reach(t, p, line)
+    return units
 
 
 @native.njit
 def _governed(t: Any) -> Any:
     """Whether an IT instruction may govern code of the block that runs: one lies in it, or at most 16 bytes before."""
-    s = carray(native.pointer(t[COUNTER]), (1 << 40,), np.int64)
+    s = native.words(t[COUNTER])
     slot = FIRST_GOVERNED + s[hooks.LAST]
     if t[slot] == 0:
         t[slot] = 1
         block = hooks.HEADER + s[hooks.LAST] * hooks.FIELDS
         start, size = s[block + hooks.START], s[block + hooks.SIZE]
-        for r in range(s[hooks.REGIONS]):
-            region = hooks.FIRST_REGION + 4 * r
-            base = s[region + hooks.BASE]
-            if base <= start < s[region + hooks.END]:
-                for address in range(max(base, start - 16), start + size, 2):
-                    code = native.halfword(s[region + hooks.HOST] + address - base)
-                    if code >> 8 == 0xBF and code & 0xF:
-                        t[slot] = 2
+        region = hooks.region_of(s, start)
+        base = s[region + hooks.BASE]
+        for address in range(max(base, start - 16), start + size if region else 0, 2):
+            code = native.halfword(s[region + hooks.HOST] + address - base)
+            if code >> 8 == 0xBF and code & 0xF:
+                t[slot] = 2
     return t[slot] == 2
 
 
@@ -177,8 +166,8 @@ def _leave_it(t: Any, p: Any, engine: Any) -> None:
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """The fetch of a block's lines."""
     p = carray(user, (PATH_FIELDS,), np.int64)
-    t = carray(native.pointer(p[STATE]), (1 << 40,), np.int64)
-    s = carray(native.pointer(t[COUNTER]), (hooks.HEADER,), np.int64)
+    t = native.words(p[STATE])
+    s = native.words(t[COUNTER])
     if s[hooks.REASON] != hooks.RUNNING:
         return
     address: Any = np.int64(start)
@@ -189,12 +178,12 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     while line <= last:
         first = max(address, line << shift)
         if line != p[LAST] or not p[BUFFER]:
-            if ways and t[tags + (line & mask) * ways] >> 1 == line + 1:  # used last of its set: nothing moves
+            if ways and t[tags + (line & mask) * ways] == line + 1:  # used last of its set: nothing moves
                 p[LAST] = line
             else:
-                units = _reach(t, p, line, False)
+                units = _reach(t, p, line)
                 if units:
-                    _charge(t, first, p[CAUSE], units)
+                    charge(t, first, p[CAUSE], units)
             p[ENTERED] = first
         if line == second and p[STREAMS] and last - ways > line:  # those between leave no trace
             line = last - ways
@@ -207,17 +196,14 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
 def _on_access(engine: Any, kind: Any, place: Any, length: Any, value: Any, user: Any) -> None:
     """A load or a store."""
     p = carray(user, (PATH_FIELDS,), np.int64)
-    t = carray(native.pointer(p[STATE]), (1 << 40,), np.int64)
+    t = native.words(p[STATE])
     address: Any = np.int64(place)
-    writes = p[WRITES] != 0
-    units = _reach(t, p, address >> p[SHIFT], writes)
-    end = (address + np.int64(length) - 1) >> p[SHIFT]
-    if end != address >> p[SHIFT]:
-        units += _reach(t, p, end, writes)
+    nbytes: Any = np.int64(length)
+    units = reached(t, p, address, nbytes)
     if units:
         t[PC] = 0
         native.access_register(t[READ_REGISTER], engine, np.int32(arm.UC_ARM_REG_PC), native.pointer(p[STATE] + 8 * PC))
-        _charge(t, t[PC], p[CAUSE], units)
+        charge(t, t[PC], p[CAUSE], units)
     _leave_it(t, p, engine)
 
 
@@ -239,28 +225,20 @@ class MemoryTiming:
 
     def __init__(self, machine: Machine) -> None:
         board = machine.board
-        assert len(board.paths) <= MAX_PATHS and len(machine.regions) <= MAX_REGIONS
+        assert len(board.paths) <= MAX_PATHS
         caches = {cache.name: cache for cache in board.caches}
-        maps, tags = _layout(machine, caches.values())
-        self._state = np.zeros(tags["end"], np.int64)
-        self._fill_header(machine, maps)
+        tags, end = _tags(FIRST_MAP + sum(region.size // 2 for region in machine.regions), caches.values())
+        self._state = np.zeros(end, np.int64)  # touched lazily
+        machine.attached.append(self._state)  # other observers charge to it
+        self._state[[COUNTER, RECORDS, CHANCE, PATHS]] = machine.counter.state_address, 1, 1, len(board.paths)
+        self._state[[READ_REGISTER, WRITE_REGISTER]] = native.READ_REGISTER, native.WRITE_REGISTER
         for n, path in enumerate(board.paths):
             first = FIRST_PATH + n * PATH_FIELDS
-            words = _words(board, path, caches.get(path.cache), tags.get(path.cache, 0))
+            words = _words(path, caches.get(path.cache), tags.get(path.cache, 0))
             self._state[first : first + PATH_FIELDS] = [self._state.ctypes.data, *words]
             kind, callback = KINDS[path.kind]
             if path.kind == "fetch" or not board.core.dual_issue:  # the others are followed by `emulator.accesses`
-                native.add(machine.engine, kind, callback, self._state[first:].ctypes.data, path.base, path.end - 1)
-        if board.paths:
-            machine.engine.ctl_flush_tb()
-
-    def _fill_header(self, machine: Machine, maps: Sequence[tuple[int, int, int]]) -> None:
-        self._state[[COUNTER, RECORDS, REGIONS, CHANCE]] = machine.counter.state_address, 1, len(maps), 1
-        self._state[PATHS] = len(machine.board.paths)
-        self._state[READ_REGISTER] = native.READ_REGISTER
-        self._state[WRITE_REGISTER] = native.WRITE_REGISTER
-        for n, words in enumerate(maps):
-            self._state[FIRST_REGION + 3 * n : FIRST_REGION + 3 * n + 3] = words
+                machine.observe(kind, callback, self._state[first:], path.base, path.end - 1)
 
     @property
     def state_address(self) -> int:
@@ -287,30 +265,25 @@ KINDS = {
 }
 
 
-def _layout(machine: Machine, caches: Any) -> tuple[list[tuple[int, int, int]], dict[str, int]]:
-    """(base, end, map) of each region, and where the tags of each cache begin; "end" is that of the whole."""
-    place, maps, tags = FIRST_MAP, [], {}
-    for region in machine.regions:
-        maps.append((region.base, region.end, place))
-        place += region.size // 2
+def _tags(place: int, caches: Iterable[Cache]) -> tuple[dict[str, int], int]:
+    """Where the tags of each cache begin, from `place` on, and where they end."""
+    tags = {}
     for cache in caches:
         tags[cache.name] = place
         place += cache.sets * cache.ways
-    return maps, {**tags, "end": place}
+    return tags, place
 
 
-def _words(board: Board, path: AccessPath, cache: Cache | None, tags: int) -> list[int]:
+def _words(path: AccessPath, cache: Cache | None, tags: int) -> list[int]:
     line = path.width if cache is None else cache.line
     ways = 0 if cache is None else cache.ways
     sets = 1 if cache is None else cache.sets
     miss, following = (round(UNITS * n) for n in (path.wait, path.wait if path.next_wait is None else path.next_wait))
-    dirty = 0 if cache is None else round(UNITS * cache.write_back)
     ahead = round(UNITS * (path.prefetch or 0))
     streams = sets == 1 and following <= 0 and ahead <= line * UNITS // 2 and not (cache and cache.random)
     last = -2  # no line, and not the one before the first
     return [
         path.base, path.end, line.bit_length() - 1, sets, ways, tags, miss, following, last, CAUSES.index(path.cause),
-        int(path.kind == "write"), dirty, int(path.allocate), int(path.buffered),
-        int(cache is not None and cache.random), ahead, 0, int(path.kind != "fetch"), int(streams),
-        *[0] * (PATH_FIELDS - STREAMS - 1),
+        int(path.kind == "write"), int(path.buffered), int(cache is not None and cache.random), ahead, 0,
+        int(path.kind != "fetch"), int(streams),
     ]  # fmt: skip

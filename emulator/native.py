@@ -1,20 +1,21 @@
 """Callbacks compiled by numba and handed to Unicorn by address: the decorators, and what they need of the C side.
 
 What one callback was compiled with lies in several files: they read each other's state at fixed places. numba looks at
-one file's time only before it takes a kept callback, so they are kept apart by the text of all these files.
+one file's time only before it takes a kept callback, so they are kept apart by the text of all these files: those that
+decorate a function with `native.njit` or `native.cfunc`.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.core import config
 from numba.extending import intrinsic
 from unicorn import unicorn_const as uc
@@ -28,14 +29,15 @@ OnBlock = types.void(types.voidptr, types.uint64, types.uint32, types.voidptr)
 OnAccess = types.void(types.voidptr, types.int32, types.uint64, types.int32, types.int64, types.voidptr)
 
 
-def _folder() -> str:
-    """Where callbacks of exactly this code are kept."""
-    here = Path(__file__).parent
-    text = b"".join(path.read_bytes() for path in sorted(here.rglob("*.py")) if b"emulator.native" in path.read_bytes())
-    return str(cache.folder() / f"native-{hashlib.sha256(text + numba.__version__.encode()).hexdigest()[:16]}")
+def sources() -> dict[Path, bytes]:
+    """The files that native code is compiled from, with their texts; this one among them."""
+    here = Path(__file__)
+    texts = {path: path.read_bytes() for path in sorted(here.parent.rglob("*.py"))}
+    return {path: text for path, text in texts.items() if path == here or b"\n@native." in text}
 
 
-FOLDER = _folder()
+# Where callbacks of exactly this code are kept.
+FOLDER = str(cache.folder() / f"native-{cache.digest(numba.__version__, *sources().values())[:16]}")
 
 
 def _keep(decorate: Callable[[bool], Any]) -> Any:
@@ -107,6 +109,23 @@ def _halfword_code(typing: Any, address: Any) -> Any:
 
 
 halfword: Any = intrinsic(_halfword_code)
+
+
+@njit
+def words(address: int) -> Any:
+    """The int64 array of a state that begins at a host address; whoever reads it knows where it ends."""
+    return carray(pointer(address), (1 << 40,), np.int64)
+
+
+@njit
+def last_instruction(host: int, size: int) -> int:
+    """The offset of the last instruction in `size` bytes of Thumb code: 0b111xx with xx not 0 begins a 32-bit one."""
+    last = 0
+    offset = 0
+    while offset < size:
+        last = offset
+        offset += 4 if halfword(host + offset) >= 0xE800 else 2
+    return last
 
 
 def _call_code(typing: Any, function: Any, argument: Any) -> Any:

@@ -21,6 +21,7 @@ from emulator.image import Image, Symbol
 from emulator.machine import Machine
 from emulator.measure import RETURNED, Measured
 from emulator.observed import Observed
+from emulator.rounding import whole
 from emulator.stacks import Moment
 from emulator.timing import UNITS, Costs, place
 from refsim.boards import Board
@@ -184,10 +185,21 @@ def _number(text: str, flag: str) -> int:
 
 
 def _entry(image: Image, entry: int | str) -> int:
-    address = image.address(entry) if isinstance(entry, str) else entry & ~1
+    address = _named(image, entry) if isinstance(entry, str) else entry & ~1
     if image.read(address & ~1, 2) is None:
         raise UsageError(f"entry {address:#010x} is not in image '{image.name}': expected the address of a function")
     return address & ~1
+
+
+def _named(image: Image, name: str) -> int:
+    """The address of a function by its name. Raises ImageError, and UsageError for data or one name of several."""
+    if image.symbol(name).kind == "object":
+        raise UsageError(f"entry '{name}' is data in image '{image.name}': expected a function")
+    places = sorted({s.address for s in image.functions if s.name == name})
+    if len(places) > 1:
+        told = ", ".join(f"{at:#010x}" for at in places)
+        raise UsageError(f"entry '{name}' names {len(places)} functions of image '{image.name}': give one of {told}")
+    return image.address(name)
 
 
 def as_json(found: Profile) -> dict[str, Any]:
@@ -281,11 +293,7 @@ def by_function(costs: Costs, functions: Sequence[Symbol]) -> tuple[FunctionProf
 
 
 def _rows(spent: dict[int, tuple[int, int]], functions: Sequence[Symbol], total: int) -> Iterable[FunctionProfile]:
-    """Units become cycles so that the rounded parts still sum to the total."""
-    running = done = 0
-    for f, (units, executed) in sorted(spent.items(), key=lambda item: (-item[1][0], item[0])):
-        running += units
-        cycles = running // UNITS - done
-        done += cycles
+    most = sorted(spent.items(), key=lambda item: (-item[1][0], item[0]))
+    for (f, (_, executed)), cycles in zip(most, whole((units for _, (units, _) in most), UNITS), strict=True):
         name, address = (functions[f].name, functions[f].address) if f >= 0 else ("unknown", 0)
         yield FunctionProfile(name, address, cycles, executed, cycles / total if total else 0.0)

@@ -205,7 +205,11 @@ def document(rows: Sequence[Row], words: Sequence[str]) -> str:
 def calibration(report: Report) -> str:
     """How far the estimated cycles can be trusted."""
     error = report.cycles_error_pct
-    state = "**uncalibrated**: no measured board stands behind them" if error is None else f"calibrated to {error:g} %"
+    state = (
+        "**uncalibrated**: no measured board stands behind them"
+        if error is None
+        else f"within about {error:g} % (docs/accuracy.md)"
+    )
     return f"refsim's cycles are estimated for {report.board} ({report.core}), {state}."
 
 

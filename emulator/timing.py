@@ -29,6 +29,7 @@ from emulator.machine import Machine
 from emulator.memory_timing import MemoryTiming, Stalls
 
 UNITS = 256  # of a cycle
+WELL_KNOWN = 100  # executions of a block after which further samples of its pointers change little
 
 CAUSES = ("issue", "load_store", "branch", "hazard", "pairing", "fetch", "divide", "float", *memory_timing.CAUSES)
 
@@ -42,8 +43,9 @@ class Placed(NamedTuple):
     samples: Samples = ()  # where its accesses began, modulo 8; empty where it is not known
 
     @property
-    def unaligned_wide(self) -> bool:
-        return self.instruction.size == 4 and self.address % 4 == 2
+    def may_stay(self) -> bool:
+        """A jump that an IT instruction governs: what it costs beyond a cycle falls to the edge of the jump."""
+        return self.skips and self.instruction.jumps
 
 
 class Charge(NamedTuple):
@@ -144,7 +146,7 @@ class Timing:
         self.machine = machine
         self._model: Model = importlib.import_module(MODELS[machine.board.core.name])
         self._memory = MemoryTiming(machine)
-        self._bus = BusTiming(machine, self._memory) if machine.board.banks else None
+        self._bus = BusTiming(machine) if machine.board.banks else None
         self._accesses = Accesses(machine, self._memory) if machine.board.core.dual_issue else None
         wrong = machine.board.core.mispredict
         self._prediction = BranchPrediction(machine, self._memory, wrong) if wrong else None
@@ -152,6 +154,7 @@ class Timing:
         self._charges: list[list[Charge]] = [[]]  # of an edge, by its id
         self._prices = np.zeros((1, len(CAUSES)), np.int64)
         self._totals = np.zeros(0, np.int64)  # of the edges' prices, as far as `cycles` has asked for them
+        self._thin: dict[int, int] = {}  # edges priced by few samples of pointers: executions of the block by then
 
     @property
     def error_pct(self) -> float | None:
@@ -173,6 +176,7 @@ class Timing:
     def cost(self, span: Snapshot) -> Costs:
         """The cost of a span: the difference of two snapshots, or one for all since the beginning."""
         self._learn(span.counts)
+        self._learn_again()
         return Costs(span, self, self._prices[: len(span.counts.times)])
 
     def spent(self, span: Snapshot) -> Spent:
@@ -211,14 +215,43 @@ class Timing:
         if not fresh:
             return
         falls = counts.falls
-        prices = np.zeros((len(fresh), len(CAUSES)), np.int64)
-        for row, e in zip(prices, fresh, strict=True):
-            before, code = (self._placed(counts, int(side[e])) for side in (counts.before, counts.block))
-            charges = self._model.block(code, before, not falls[e])
-            for charge in charges:
-                row[CAUSES.index(charge.cause)] += charge.units
-            self._charges.append(charges)
-        self._prices = np.concatenate([self._prices, prices])
+        self._charges += [self._priced(counts, e, not falls[e]) for e in fresh]
+        self._prices = np.concatenate([self._prices, [_by_cause(self._charges[e]) for e in fresh]])
+        if self._bus is not None or self._accesses is not None:
+            ran = self.machine.counts().count  # `counts` may be those of a span
+            self._thin.update((e, int(ran[counts.block[e]])) for e in fresh)
+
+    def _learn_again(self) -> None:
+        """Price again what was priced when its block had hardly run, as when a device read the cycles early on."""
+        if not self._thin:
+            return
+        counts = self.machine.counts()
+        grown = [e for e, before in self._thin.items() if counts.count[counts.block[e]] > before]
+        for block in {int(side[e]) for e in grown for side in (counts.before, counts.block)} - {0}:
+            self._code.pop(block, None)
+        falls = counts.falls
+        for e in grown:
+            self._charges[e] = self._priced(counts, e, not falls[e])
+            self._prices[e] = _by_cause(self._charges[e])
+        now = ((e, int(counts.count[counts.block[e]])) for e in self._thin)
+        self._thin = {e: executions for e, executions in now if executions < WELL_KNOWN}
+        self._totals = np.zeros(0, np.int64)
+
+    def _priced(self, counts: Counts, edge: int, jumped: bool) -> list[Charge]:
+        block, previous = int(counts.block[edge]), int(counts.before[edge])
+        before, code = self._placed(counts, previous), self._placed(counts, block)
+        return self._model.block(code, before, jumped) + self._on_bus(previous, block, jumped)
+
+    def _on_bus(self, before: int, block: int, jumped: bool) -> list[Charge]:
+        """What the bus adds to a block that is entered from another one."""
+        if self._bus is None:
+            return []
+        code, left = self._code[block], self._code[before]
+        waits = self._bus.waits(block, code)
+        charges = [Charge(n, "bus", u) for n, u in enumerate(waits) if u and not code[n].may_stay]
+        if jumped and left and left[-1].may_stay:
+            charges.append(Charge(-1, "bus", self._bus.waits(before, left)[-1]))
+        return charges
 
     def _placed(self, counts: Counts, block: int) -> list[Placed]:
         if block not in self._code:
@@ -228,6 +261,13 @@ class Timing:
                 code = [p._replace(samples=self._accesses.samples(p.address)) for p in code]
             self._code[block] = code
         return self._code[block]
+
+
+def _by_cause(charges: Sequence[Charge]) -> Int64s:
+    units = np.zeros(len(CAUSES), np.int64)
+    for charge in charges:
+        units[CAUSES.index(charge.cause)] += charge.units
+    return units
 
 
 def place(start: int, data: bytes) -> list[Placed]:

@@ -19,6 +19,7 @@ from codegen.flash import flash_parts
 from emulator import image as images
 from emulator.inputs import Inputs, inputs_for
 from emulator.machine import PAGE, Machine
+from emulator.rounding import whole
 from emulator.timing import UNITS, Snapshot, Timing
 from refsim import boards, interpreter
 from refsim.boards import Board, Region
@@ -343,15 +344,10 @@ class Spent:
 
 
 def spent_by_turn(timing: Timing, seen: Sequence[Snapshot]) -> Iterator[Spent]:
-    """Per turn, from its entry to the next one's; the first has the way there too, so that all sum to the total.
-
-    Units are summed before they become whole cycles: the turns' cycles differ from the total by nothing.
-    """
-    units = 0
-    for n, after in enumerate(seen[1:]):
-        span = after - seen[n] if n else after
-        before, units = units, units + int(timing.cost(span).units.sum())
-        yield Spent(units // UNITS - before // UNITS, span.instructions)
+    """Per turn, from its entry to the next one's; the first has the way there too, so that all sum to the total."""
+    spans = [after - seen[n] if n else after for n, after in enumerate(seen[1:])]
+    cycles = whole((int(timing.cost(span).units.sum()) for span in spans), UNITS)
+    return map(Spent, cycles, (span.instructions for span in spans))
 
 
 def layers_of(target: Target, spent: Sequence[Spent], wrong: Sequence[Difference]) -> Iterator[Layer]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 KIB = 1024
 MIB = 1024 * KIB
 
+KINDS = ("fetch", "read", "write")  # of accesses
+CAUSES = ("flash_fetch", "flash_read", "instruction_cache", "data_cache")  # of waits for memory
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -41,14 +44,13 @@ class Core:
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A set-associative cache; the line used least recently goes, or one by chance; a dirty one costs `write_back`."""
+    """A set-associative cache, which writes allocate too; the line used least recently goes, or one by chance."""
 
     name: str
     size: int
     line: int
     ways: int
     source: str
-    write_back: float = 0
     random: bool = False  # any line of a set goes
 
     @property
@@ -63,8 +65,8 @@ class AccessPath:
     An access waits `wait` cycles beyond a single-cycle memory's unless its line is at hand: in `cache`, or without
     one (and with `buffered`) in the buffer of the last `width` bytes. `next_wait` is for the line that follows the
     last one, which a prefetch has under way; it is more where the prefetch takes `prefetch` cycles from the first
-    fetch of a line and the code of that line less, at a halfword a cycle. `cause` is the heading under which waits are
-    reported.
+    fetch of a line and the code of that line less, at a halfword a cycle. `cause`, one of CAUSES, is the heading under
+    which waits are reported.
     """
 
     kind: str
@@ -77,7 +79,6 @@ class AccessPath:
     cache: str = ""
     next_wait: float | None = None
     buffered: bool = True
-    allocate: bool = True  # a write that misses brings its line into the cache
     prefetch: float | None = None
 
 

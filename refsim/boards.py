@@ -6,9 +6,10 @@ the regions that code is linked to; their sizes are the limits for "fits". Sizes
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
-import itertools
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,11 +29,12 @@ from refsim.board import (
     flash,
     ram,
 )
+from refsim.board_checks import complaint
 from refsim.chips import nrf52840, rp2040, stm32f2, stm32f4, stm32f7, stm32g0, stm32h7, stm32l4, stm32u5
 from refsim.errors import BoardError
 
 __all__ = [
-    "BOARDS", "KIB", "M0PLUS", "M3", "M33", "M4", "M7", "MIB", "AccessPath", "Board", "Cache", "Core", "Region", "find",
+    "BOARDS", "KIB", "M0PLUS", "M3", "M4", "M7", "M33", "MIB", "AccessPath", "Board", "Cache", "Core", "Region", "find",
     "fitting",
 ]  # fmt: skip
 
@@ -88,7 +90,8 @@ def _from_file(path: Path, variable: str) -> Board:
     assert spec is not None and spec.loader is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the answer
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever somebody's file raises is one sentence to the user
         raise BoardError(f"{where} fails with {type(error).__name__}: {error}") from error
     board = getattr(module, variable, None)
@@ -99,15 +102,6 @@ def _from_file(path: Path, variable: str) -> Board:
 
 def _checked(board: Board, where: str) -> Board:
     """The board, once its fields are such that a machine can be built from them."""
-    regions = sorted(board.memory, key=lambda r: r.base)
-    for r in regions:
-        if r.base % KIB or r.size % KIB or r.size <= 0 or not 0 <= r.base <= r.end <= 1 << 32:
-            raise BoardError(f"{where}: region '{r.name}' is not a multiple of 1 KiB inside 4 GiB")
-    for a, b in itertools.pairwise(regions):
-        if a.end > b.base:
-            raise BoardError(f"{where}: regions '{a.name}' and '{b.name}' overlap")
-    if board.clock_hz is not None and not board.clock_hz > 0:
-        raise BoardError(f"{where}: clock_hz is {board.clock_hz}: expected a positive number, or None for no latency")
-    if board.core.name not in {b.core.name for b in _BOARDS}:
-        raise BoardError(f"{where}: core '{board.core.name}' is not one that refsim emulates")
+    if wrong := complaint(board, {b.core.name for b in _BOARDS}):
+        raise BoardError(f"{where}: {wrong}")
     return board

@@ -2,7 +2,7 @@
 
 A module of `refsim.chips` or `emulator.cores` lists them in `FITTED`. In a chip `name` is WHERE.FIELD: WHERE is the
 cause of access paths (`flash_read.wait`), kind and cause where one kind is meant (`read:flash_read.wait`), the name of
-a cache (`dcache.write_back`) or `board`. In a core it is the name of a constant of the module.
+a cache (`dcache.ways`) or `board`. In a core it is the name of a constant of the module.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from emulator.cores.cortex_m4 import DIVIDE, TABLE_BRANCH
-from emulator.instructions import DSP_GROUPS, EXTEND_ADD, MULTIPLY, Instruction, names
+from emulator.instructions import DSP_GROUPS, EXTEND_ADD, MULTIPLY, Instruction, is_rotated, names
 from emulator.timing import UNITS, Charge, Placed
 from refsim.fitted import Fitted
 
@@ -35,7 +35,6 @@ FITTED = (
 
 FUSED_NAMES = names("vmla vmls vnmla vnmls vfma vfms vfnma vfnms")
 CONSTANT_OPERAND = names("and bic orr orn eor add sub adc sbc rsb tst teq cmp cmn")  # those with a rotated constant
-PATTERNS = (0x0101_0101, 0x0001_0001, 0x0100_0100)  # times a byte: constants that pass no shifter
 
 # Who takes a result a cycle early, by the kind of instruction that produces it [J].
 MAC = frozenset(MULTIPLY)
@@ -53,6 +52,9 @@ def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> lis
     if jumped:
         if before:
             charges.append(Charge(-1, "branch", _taken(before[-1].instruction, pipe) * UNITS))
+            if before[-1].may_stay and before[-1].instruction.transfers:
+                cause, more = _more(before[-1].instruction)
+                charges.append(Charge(-1, cause, more * UNITS))
         pipe = _Pipe()
     for index, placed in enumerate(code):
         costs = pipe.issue(_as_governed(placed))
@@ -61,8 +63,13 @@ def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool) -> lis
 
 
 def _as_governed(placed: Placed) -> Instruction:
-    """A 16-bit instruction that an IT governs sets no flags, though its encoding looks as if it did; CMP and TST do."""
+    """An instruction as an IT leaves it. One of 16 bits sets no flags, though its encoding looks as if it did; CMP and
+    TST do. A load of the pc takes its cycle here, the rest where it jumps.
+    """
     i = placed.instruction
+    if placed.may_stay and i.transfers:
+        nothing = frozenset[str]()
+        return replace(i, kind="alu", transfers=0, reads=nothing, writes=nothing)
     return replace(i, flags=False) if placed.skips and i.flags and i.size == 2 and i.writes else i
 
 
@@ -145,9 +152,9 @@ def _two_stage_flags(i: Instruction) -> bool:
 
 def _shifted_constant(i: Instruction) -> bool:
     """Whether the last operand is a rotated byte, which passes the shifter as a shifted register does [J]."""
-    if i.size == 2 or i.constant <= 0xFF or i.name not in CONSTANT_OPERAND or i.text.startswith(("addw", "subw")):
+    if i.size == 2 or i.name not in CONSTANT_OPERAND or i.text.startswith(("addw", "subw")):
         return False
-    return not any(i.constant % p == 0 and i.constant // p <= 0xFF for p in PATTERNS)
+    return is_rotated(i.constant)
 
 
 def _producer(i: Instruction) -> str:

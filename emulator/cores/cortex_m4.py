@@ -38,7 +38,7 @@ class Variant:
 
 def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool, variant: Variant = Variant()) -> list[Charge]:
     """Charges by `emulator.timing.Model`."""
-    charges = [Charge(-1, "branch", _refill(before[-1].instruction) * UNITS)] if jumped and before else []
+    charges = _leaving(before, variant) if jumped and before else []
     above = () if jumped else before
     costs = _costs((*above, *code), variant)
     for index, placed in enumerate(code):
@@ -50,12 +50,23 @@ def block(code: Sequence[Placed], before: Sequence[Placed], jumped: bool, varian
     return charges + [Charge(index, "fetch", cycles * UNITS) for index, cycles in enumerate(late) if cycles]
 
 
+def _leaving(before: Sequence[Placed], variant: Variant) -> list[Charge]:
+    """What the jump at the end of a block costs where it is taken."""
+    last = before[-1]
+    charges = [Charge(-1, "branch", _refill(last.instruction) * UNITS)]
+    if last.may_stay:
+        previous = before[-2].instruction if len(before) > 1 else None
+        found = _cost(last.instruction, previous, variant)
+        charges += [Charge(-1, cause, cycles * UNITS) for cause, cycles in found if cycles and cause != "issue"]
+    return charges
+
+
 def _costs(code: Sequence[Placed], variant: Variant) -> list[Costs]:
-    """Costs of each instruction behind the one before it."""
+    """Costs of each instruction behind the one before it; a jump's accesses only where it is surely executed."""
     previous: Instruction | None = None
-    found = []
+    found: list[Costs] = []
     for placed in code:
-        found.append(_cost(placed.instruction, previous, variant))
+        found.append([("issue", 1)] if placed.may_stay else _cost(placed.instruction, previous, variant))
         previous = placed.instruction
     return found
 

@@ -2,7 +2,7 @@
 
 Sources: [J] jnk0le/random, "pipeline cycle test", cortex_m7.md, measured on STM32H743. [L] LLVM ARMScheduleM7.td and
 ARMLatencyMutations.cpp. [Q] quinapalus.com/cm7cycles.html, measured on STM32H730. [S] slothy cortex_m7.py.
-[T] Arm DDI 0489, Cortex-M7 TRM. Where they disagree, measurement wins: [J], then [Q].
+[T] Arm DDI 0489, Cortex-M7 TRM. [G] GCC cortex-m7.md. Where they disagree, measurement wins: [J], then [Q].
 
 An instruction that issues in cycle c is in EX1 (address, early ALU, shifter) then, in EX2 (late ALU) in c + 1, in EX3
 (multiply-accumulate) in c + 2, in EX4 (store data) in c + 3 [L]. A result can be used from a cycle on; an operand is
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from emulator.instructions import Instruction, names
+from emulator.instructions import Instruction, is_rotated, names
 
 DIVIDE = 7  # stalls all; 7 [L], 4 [G], data dependent
 TABLE_BRANCH = 2  # TBB, TBH, alone [L]
@@ -132,11 +132,9 @@ def traits(i: Instruction) -> Traits:
 
 def made_by_shifting(i: Instruction) -> bool:
     """Whether the last operand is a constant of eight bits that the shifter moves: none of the repeated patterns."""
-    c = i.constant
-    if i.size == 2 or c < 256 or i.text.startswith(("movw", "movt", "addw", "subw", "adr")) or i.name in SHIFTS:
+    if i.size == 2 or i.text.startswith(("movw", "movt", "addw", "subw", "adr")) or i.name in SHIFTS:
         return False
-    low, high = c & 0xFF, c >> 8 & 0xFF
-    return c not in (low * 0x0001_0001, high * 0x0100_0100, low * 0x0101_0101)
+    return is_rotated(i.constant)
 
 
 def _stage(i: Instruction, kind: str, register: str) -> int:

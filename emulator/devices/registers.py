@@ -119,7 +119,7 @@ def _ruled(t: Any, offset: int, value: Any) -> Any:
 @native.njit
 def _polls(t: Any, offset: int) -> Any:
     """How often the running block has read this register, without pauses; a full table forgets."""
-    s = carray(native.pointer(t[COUNTER]), (hooks.HEADER,), np.int64)
+    s = native.words(t[COUNTER])
     place = (offset << 24) + s[hooks.LAST] + 1
     executed = s[hooks.INSTRUCTIONS]
     at: Any = FIRST_POLL + (place * 0x9E3779B1 >> 7) % POLL_CAPACITY * POLL

@@ -15,6 +15,7 @@ from emulator.devices.exceptions import SVC, SYSTICK
 from emulator.devices.semihosting import Semihosting
 from emulator.faults import EndlessLoop, LimitReached
 from emulator.machine import EXCEPTION_RETURN, PROCESS_STACK, SLICE, Machine
+from refsim.errors import Fault
 
 SUPERVISOR_CALL, BREAKPOINT = 2, 7  # QEMU's EXCP_SWI, EXCP_BKPT
 ENDLESS = re.compile(rb"\xfe\xe7|\xff\xf7\xfe\xbf")  # b . in 16 and 32 bits
@@ -49,11 +50,8 @@ class Scheduler:
         self._max_idle, self._timeout = max_idle, timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._ended: Ended | None = None
-        self._granted, self._rate, self._then = (
-            0,
-            SLOWEST,
-            0,
-        )  # blocks of the last slice; cycles a block; time before it
+        self._granted, self._then = 0, 0  # blocks of the last slice; time before it
+        self._rate = SLOWEST  # cycles a block
         self._masked = MASKED
         self.patience = PATIENCE
         self._idle_at, self._idle_ticks = -1, 0
@@ -186,11 +184,19 @@ class Scheduler:
             m.set_register("pc", self._exceptions.take(SVC, pc) | 1)
         elif number == BREAKPOINT and m.read(pc, 2) == semihosting.BREAKPOINT:
             self._idle_ticks = 0
-            m.set_register("r0", self._semihosting.request(m.register("r0"), m.register("r1")))
+            m.set_register("r0", self._answer(pc))
             m.set_register("pc", pc + 2 | 1)
         else:
             return False
         return True
+
+    def _answer(self, pc: int) -> int:
+        """What r0 becomes by the semihosting request at `pc`."""
+        m = self._machine
+        try:
+            return self._semihosting.request(m.register("r0"), m.register("r1"))
+        except Fault as fault:
+            raise m.fault(f"a semihosting request {m.where(pc)}: {fault}") from None
 
     def _exit(self, code: int) -> None:
         self._ended = Ended(f"semihosting exit with code {code}", code)

@@ -48,10 +48,13 @@ class Semihosting:
         return argument
 
     def write_text(self, argument: int) -> int:
-        text = bytearray()
-        while len(text) < LONGEST and (byte := self._machine.read(argument + len(text), 1)) != b"\0":
-            text += byte
-        self._console.write(bytes(text))
+        text, ended = b"", b""
+        while len(text) < LONGEST and not ended:
+            start = argument + len(text)
+            end = next((r.end for r in self._machine.regions if start in r), start + 1)
+            part, ended, _ = self._machine.read(start, min(end - start, LONGEST - len(text))).partition(b"\0")
+            text += part
+        self._console.write(text)
         return argument
 
     def write(self, argument: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 ENABLE, INTERRUPT, PROCESSOR_CLOCK, COUNT_FLAG = 1, 2, 4, 1 << 16
-CONTROL, RELOAD, VALUE, CALIBRATION = 0x10, 0x14, 0x18, 0x1C  # offsets in the system control space
+CONTROL, RELOAD, VALUE = 0x10, 0x14, 0x18  # offsets in the system control space
 MASK = 0xFF_FFFF
 SLOW = 8  # cycles of the reference clock, where the processor's is not chosen: HCLK / 8 on STM32
 

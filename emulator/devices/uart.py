@@ -27,7 +27,7 @@ def add_uart(machine: Machine, console: Console, base: int, kind: UartKind) -> R
 
     rules = [Ready(base + kind.status, always=kind.ready)]
     size = 0x1000 if kind.dma_start else 0x400
-    registers = Registers(machine, base, size, rules=rules, steady=True, stored=stored)
+    registers = Registers(machine, base, size, rules=rules, steady=True, stored=stored)  # `stored` sends from it
     return registers
 
 

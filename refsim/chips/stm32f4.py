@@ -22,6 +22,7 @@ STM32F412 = Board(
         ),
         AccessPath("read", 0x0800_0000, 0x0810_0000, 16, WAIT, "flash_read", ART, cache="dcache"),
     ),
+    cycles_error_pct=6.0,  # the core's 3, and half of the 6 % that flash takes in networks of the zoo
 )  # fmt: skip
 
 BOARDS = (STM32F412,)

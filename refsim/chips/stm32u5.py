@@ -30,7 +30,7 @@ NUCLEO_U575ZI = Board(
     ("clock: ST DS13737",),
     caches=(Cache("icache", 8 * KIB, 16, 2, CACHED),),
     paths=(_flash("fetch", "instruction_cache"), _flash("read", "flash_read")),
-    cycles_error_pct=2.0,
+    cycles_error_pct=3.5,
 )
 
 BOARDS = (NUCLEO_U575ZI,)

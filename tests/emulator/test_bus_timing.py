@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from emulator import bus_timing
 from emulator.image import Image, Segment
 from emulator.machine import Machine
-from emulator.timing import CAUSES, UNITS, Timing
+from emulator.timing import CAUSES, UNITS, Timing, place
 from refsim import boards
 
 CODE = 0x0800_0100
@@ -57,9 +58,46 @@ def test_store_right_behind_a_load_from_flash_does_not_overlap(assemble: Assembl
     assert waits(assemble, "ldr r0, [pc, #4]", "str r0, [r1, r2]", data=0x1000_0800) == 0  # takes two cycles anyway
 
 
+def test_an_instruction_that_goes_to_two_memories_costs_their_mean(assemble: Assemble) -> None:
+    code = assemble("ldr r0, [r1]", "bx lr")
+    machine = Machine(boards.find("nucleo-l4r5zi-20mhz"), Image("snippet", (Segment(CODE, code, len(code), CODE),)))
+    clock = Timing(machine)
+    for data in (LATER, FIRST, LATER, LATER):
+        machine.call(CODE, (data, data))
+    assert clock.cost(clock.now()).by_cause["bus"] == 3
+
+
+def test_an_ldm_from_flash_keeps_a_store_waiting_once(assemble: Assemble) -> None:
+    code = [p.instruction for p in place(CODE, assemble("ldmia r4!, {r0, r1, r2}", "str r0, [r1]"))]
+    assert bus_timing.waits(code, (bus_timing.FLASH, 0), {}) == [0, UNITS]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_return_in_an_it_block_waits_only_where_it_is_taken(assemble: Assemble, taken: bool) -> None:
+    """push; nop; cmp r0, #0; it eq; popeq; pop: one of the two goes to the stack."""
+    code = assemble("push {r4, lr}", "nop", "cmp r0, #0", "it eq", "pop {r4, pc}", "pop {r4, pc}")
+    machine = Machine(boards.find("nucleo-l4r5zi-20mhz"), Image("snippet", (Segment(CODE, code, len(code), CODE),)))
+    clock = Timing(machine)
+    machine.call(CODE, (int(not taken),), sp=LATER)
+    costs = clock.cost(clock.now())
+    assert costs.by_cause["bus"] == 1
+    assert costs.by_cause["load_store"] == 2 + 2  # PUSH and one POP of two
+    returned = CODE + (8 if taken else 10)
+    spent = costs.at_instructions
+    assert spent.units[CAUSES.index("bus"), spent.address.tolist().index(returned)] == UNITS
+
+
 def test_boards_without_banks_have_no_such_waits(assemble: Assemble) -> None:
     code = assemble("ldr r0, [r1]", "bx lr")
     machine = Machine(boards.find("generic-m4"), Image("snippet", (Segment(CODE, code, len(code), CODE),)))
     clock = Timing(machine)
     machine.call(CODE, (FIRST, FIRST))
     assert clock.cost(clock.now()).by_cause.get("bus", 0) == 0
+
+
+def test_only_boards_with_banks_are_followed(assemble: Assemble, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[str] = []
+    monkeypatch.setattr(bus_timing, "Pointers", lambda machine, memories: followed.append(machine.board.name))
+    for board in boards.BOARDS.values():
+        Timing(Machine(board))
+    assert set(followed) == {"nucleo-l4r5zi", "nucleo-l4r5zi-20mhz", "nucleo-f207zg-30mhz"}

@@ -83,7 +83,7 @@ def test_without_parameters_the_errors_are_those_of_the_estimates() -> None:
 BOARD = replace(
     boards.find("generic-m4"),
     name="b",
-    caches=(Cache("dcache", 256, 32, 8, "test", write_back=2),),
+    caches=(Cache("dcache", 256, 32, 8, "test"),),
     paths=(
         AccessPath("read", 0x0800_0000, 0x0810_0000, 8, 4, "flash_read", "test", buffered=False),
         AccessPath("fetch", 0x0800_0000, 0x0810_0000, 8, 3, "flash_fetch", "test"),
@@ -93,11 +93,11 @@ BOARD = replace(
 
 def test_parameters_of_a_board_are_read_and_replaced_by_name() -> None:
     assert fitted.value(BOARD, "flash_read.wait") == fitted.value(BOARD, "read:flash_read.wait") == 4
-    assert fitted.value(BOARD, "dcache.write_back") == 2
+    assert fitted.value(BOARD, "dcache.ways") == 8
     other = fitted.substituted(BOARD, "flash_read.wait", 9)
     assert [p.wait for p in other.paths] == [9, 3]
     assert replace(other, paths=BOARD.paths) == BOARD
-    assert fitted.substituted(BOARD, "dcache.write_back", 5).caches[0].write_back == 5
+    assert fitted.substituted(BOARD, "dcache.ways", 4).caches[0].ways == 4
     with pytest.raises(LookupError, match=r"b has no 'sram' that 'sram\.wait' could be of"):
         fitted.value(BOARD, "sram.wait")
     with pytest.raises(ValueError, match="is not one number"):

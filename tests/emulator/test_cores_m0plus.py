@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.cores import cortex_m0plus
 from emulator.image import Image, Segment
 from emulator.machine import Machine
-from emulator.timing import Timing, place
+from emulator.timing import Timing
 from refsim import boards
 
 CODE, DATA = 0x0800_0100, 0x2000_0000
@@ -76,9 +75,3 @@ def test_there_are_no_hazards() -> None:
     assert (
         cycles_of("adds r0, #1", "str r0, [r5]", "ldr r0, [r5]", "adds r0, #1", "muls r0, r1, r0") == 1 + 2 + 2 + 1 + 1
     )
-
-
-def test_the_small_multiplier_takes_32() -> None:
-    code = place(CODE, bytes.fromhex(ENCODINGS["muls r0, r1, r0"] + ENCODINGS["adds r0, #1"]))
-    charges = cortex_m0plus.block(code, (), True, cortex_m0plus.SMALL_MULTIPLY)
-    assert [charge.units // 256 for charge in charges] == [32, 1]

@@ -36,5 +36,10 @@ def test_taken_branches_cost_what_they_do_on_the_m4(cost: Cost) -> None:
     assert cost(cortex_m3, "bx r3", left=True) == 3
 
 
+def test_a_return_that_an_it_block_skips_takes_a_cycle(cost: Cost) -> None:
+    assert cost(cortex_m3, "it eq", "pop {r4, pc}") == 1 + 1
+    assert cost(cortex_m3, "it eq", "pop {r4, pc}", left=True) == 1 + cost(cortex_m3, "pop {r4, pc}", left=True)
+
+
 def test_the_fetch_queue_is_the_m4s(cost: Cost) -> None:
     assert cost(cortex_m3, "ldr r0, [r1]", *("lsl.w r3, r4, #2",) * 3, at=0x100) == 2 + 3 + 1

@@ -7,7 +7,7 @@ import pytest
 from emulator.cores import cortex_m33
 from emulator.image import Image, Segment
 from emulator.machine import Machine
-from emulator.timing import Timing, place
+from emulator.timing import UNITS, Placed, Timing, place
 from refsim import boards
 
 CODE, DATA = 0x0800_0100, 0x2000_0000
@@ -165,3 +165,14 @@ def test_a_block_that_continues_another_keeps_its_hazards() -> None:
     first = sum(charge.units for charge in cortex_m33.block(code[:1], (), True))
     second = sum(charge.units for charge in cortex_m33.block(code[1:], code[:1], False))
     assert first + second == together == 3 * 256
+
+
+def test_a_return_that_an_it_block_skips_takes_a_cycle_and_one_that_it_takes_costs_its_loads() -> None:
+    guarded, plain = (place(CODE, bytes.fromhex(code)) for code in ("08bf" + "30bd", "30bd"))  # it eq; pop {r4, r5, pc}
+
+    def units(code: list[Placed], *, taken: bool) -> int:
+        left = cortex_m33.block((), code, True) if taken else []
+        return sum(charge.units for charge in [*cortex_m33.block(code, (), True), *left])
+
+    assert units(guarded, taken=False) == 2 * UNITS
+    assert units(guarded, taken=True) == UNITS + units(plain, taken=True)

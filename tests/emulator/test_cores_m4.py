@@ -149,6 +149,13 @@ def test_the_third_unaligned_wide_instruction_behind_a_stall_comes_late(cost: Co
     assert cost(cortex_m4, load, "ldr r2, [r1, #4]", "ldr r3, [r1, #8]", *group, at=0x100) == 4 + 3 + 1
 
 
+def test_a_return_that_an_it_block_skips_takes_a_cycle_and_one_that_it_takes_costs_its_loads(cost: Cost) -> None:
+    assert cost(cortex_m4, "it eq", "pop {r4, pc}") == 1 + 1
+    assert cost(cortex_m4, "it eq", "pop {r4, pc}", left=True) == 1 + cost(cortex_m4, "pop {r4, pc}", left=True)
+    assert cost(cortex_m4, "it eq", "bx lr") == 1 + 1
+    assert cost(cortex_m4, "it eq", "bx lr", left=True) == 1 + cost(cortex_m4, "bx lr", left=True)
+
+
 def test_unaligned_loads_cost_what_their_samples_say(assemble: Callable[..., bytes]) -> None:
     word = place(0x100, assemble("ldr r0, [r1]"))
     for offset, extra in ((0, 0), (1, 2), (2, 1), (3, 2), (4, 0)):

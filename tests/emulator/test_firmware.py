@@ -8,6 +8,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from codegen import toolchain
 from emulator import firmware as firmwares, image, profiler
 from emulator.firmware import FirmwareFault
-from emulator.image import Image, Segment
+from emulator.image import Image, Segment, Symbol
 from emulator.vectors import vectors
 from refsim import boards, cli
 from refsim.boards import Board
@@ -169,6 +170,52 @@ def test_table_is_found_by_its_symbol_and_behind_a_second_stage() -> None:
     data = (b"\x55" * 0x100 + table).ljust(0x200, b"\0") + b"\xfe\xe7"
     found = vectors(Image("two stages", (Segment(0x0800_0000, data, len(data), 0x0800_0000),)), board)
     assert (found.table, found.sp, found.reset) == (0x0800_0100, 0x2000_1000, 0x0800_0200)
+
+
+def _code(*halfwords: int) -> Image:
+    """Vectors, and a reset handler of these halfwords."""
+    data = struct.pack("<16I", 0x2000_8000, 0x0800_0041, *[0] * 14) + struct.pack(f"<{len(halfwords)}H", *halfwords)
+    names = Symbol("table", 0x0800_0000, 64, "object"), Symbol("reset", 0x0800_0040, 2 * len(halfwords))
+    return Image("code", (Segment(0x0800_0000, data, len(data), 0x0800_0000),), names)
+
+
+@pytest.mark.parametrize(
+    ("halfwords", "begins"),
+    [
+        # movs r0, #4; movs r1, #0; bkpt 0xab
+        ((0x2004, 0x2100, 0xBEAB), "a semihosting request in reset+0x4, at pc 0x08000044: reading 1 bytes at 0x000000"),
+        # mvns r0, r0; bx r0
+        ((0x43C0, 0x4700), "a jump to 0xfffffffe, where no code can be, in reset+0x0, at pc 0x08000040"),
+        # b into what was never written
+        ((0xE07E,), "an undefined instruction at pc 0x08000140"),
+    ],
+)
+def test_fault_of_a_few_instructions(halfwords: tuple[int, ...], begins: str) -> None:
+    found = profiler.profile(_code(*halfwords), L4)
+    assert found.outcome.fault is not None
+    assert found.outcome.fault.startswith(begins)
+    assert REGISTERS.search(found.outcome.fault)
+
+
+def test_long_text_is_printed_in_a_moment() -> None:
+    """A hundred times the same 60 KiB; byte by byte that took a minute."""
+    text = bytes(97 + n % 26 for n in range(60 << 10))
+    #         ldr r1, [pc, #12]; movs r4, #100; again: movs r0, #4; bkpt; subs r4, #1; bne again; b .; its address
+    halfwords = 0x4903, 0x2464, 0x2004, 0xBEAB, 0x3C01, 0xD1FB, 0xE7FE, 0xBF00, 0x0054, 0x0800
+    code = _code(*halfwords).segments[0].data + text + b"\0"
+    started = time.monotonic()
+    found = profiler.profile(Image("prints", (Segment(0x0800_0000, code, len(code), 0x0800_0000),)), L4)
+    assert time.monotonic() - started < 10
+    assert found.output == ((text * 100)[: 1 << 20]).decode()
+
+
+def test_entry_must_name_one_function() -> None:
+    code = _code(0xE7FE, 0x4770)
+    with pytest.raises(UsageError, match="entry 'table' is data in image 'code': expected a function"):
+        profiler.profile(code, L4, "table")
+    two = replace(code, symbols=(*code.symbols, Symbol("reset", 0x0800_0042, 2)))
+    with pytest.raises(UsageError, match="names 2 functions of image 'code': give one of 0x08000040, 0x08000042"):
+        profiler.profile(two, L4, "reset")
 
 
 def command(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -253,7 +253,9 @@ def test_cycles_are_called_uncalibrated_as_long_as_they_are(text: str) -> None:
     report = executed(FIRST, ALL).executed[NONE].report
     assert ("**uncalibrated**" in text) == (report.cycles_error_pct is None)
     assert page.calibration(report) in text
-    assert "(cortex-m7), calibrated to 7.5 %." in page.calibration(replace(report, cycles_error_pct=7.5))
+    assert "(cortex-m7), within about 7.5 % (docs/accuracy.md)." in page.calibration(
+        replace(report, cycles_error_pct=7.5)
+    )
 
 
 @needs_compiler

@@ -122,21 +122,16 @@ def test_every_core_of_the_catalogue_has_a_model() -> None:
     assert {board.core.name for board in BOARDS.values()} == set(MODELS)
 
 
-# What the tables reach on networks with convolutions; `ad` streams its weights from flash, which nothing models.
-# (core, tolerance in percent)
-SILICON = [("cortex-m4", 5.0), ("cortex-m0plus", 5.0), ("cortex-m33", 1.0), ("cortex-m7", 5.0)]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("core", "tolerance"), SILICON)
-@pytest.mark.parametrize("network", ["ic", "kws", "vww"])
-def test_estimates_stay_near_measured_silicon(core: str, tolerance: float, network: str) -> None:
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m33", "cortex-m4", "cortex-m7"])
+def test_estimates_are_as_near_to_silicon_as_the_page_says(core: str) -> None:
+    """docs/accuracy.md: no row more than 2.2 % off, and no core more than 0.9 % in the mean."""
     if "REFSIM_TINY_RESULTS" not in os.environ:
         pytest.skip("REFSIM_TINY_RESULTS does not name a checkout of mlcommons/tiny_results_v1.2")
-    rows = list(calibrate.rows(Path(os.environ["REFSIM_TINY_RESULTS"]), core=core, network=network))
-    assert rows
-    for row in rows:
-        assert abs(row.error_pct) < tolerance, f"{row.board} {row.network}: {row.error_pct:+.1f} %"
+    errors = [row.error_pct for row in calibrate.rows(Path(os.environ["REFSIM_TINY_RESULTS"]), core=core)]
+    assert len(errors) >= 4
+    assert max(map(abs, errors)) < 2.2
+    assert sum(map(abs, errors)) / len(errors) < 0.9
 
 
 def test_calibration_without_the_images_says_what_it_expects(tmp_path: Path) -> None:
@@ -153,3 +148,18 @@ def test_every_measured_row_has_a_source_and_a_board() -> None:
         assert boards.find(row["board"]).core.name == row["core"]
         seconds = float(row["us_per_inference"]) / 1e6
         assert float(row["cycles"]) == pytest.approx(seconds * float(row["clock_mhz"]) * 1e6, abs=1)
+
+
+def test_price_asked_for_early_is_that_of_the_whole_run_in_the_end(assemble: Assemble) -> None:
+    """The M7's loads are priced by where their pointers were seen to point, which one turn of a loop does not say."""
+
+    def units(*, early: bool) -> int:
+        m = machine(assemble("ldr r2, [r1, #4]", "subs r0, #1", "bne .-2", "bx lr"), board="generic-m7")
+        clock = Timing(m)
+        m.call(CODE, (1, 0x2000_0000))
+        asked = clock.cycles if early else 0
+        m.call(CODE, (50, 0x2000_0001))
+        assert asked < clock.cost(clock.now()).cycles == clock.cycles
+        return int(clock.cost(clock.now()).units.sum())
+
+    assert units(early=True) == units(early=False)

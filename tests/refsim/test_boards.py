@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from refsim import boards
+from refsim.board_checks import complaint
 from refsim.boards import BOARDS, KIB, MIB, Board
 from refsim.errors import BoardError
 
@@ -157,6 +158,101 @@ def test_board_file_that_fails_is_one_sentence(tmp_path: Path, body: str) -> Non
         boards.find(f"{path}:mine")
     with pytest.raises(BoardError, match="does not exist"):
         boards.find(f"{tmp_path / 'absent.py'}:mine")
+
+
+TIMED = """
+from dataclasses import replace
+from refsim.board import AccessPath, Bank, Cache
+from refsim.boards import find, ram
+L4 = find("generic-m4")
+C = Cache("c", 4096, 32, 4, "test")
+P = AccessPath("fetch", 0x0800_0000, 0x0820_0000, 16, 4, "flash_fetch", "test")
+B = Bank(0x2000_0000, 0x2001_0000, 1, "test")
+far = replace(P, base=0x0820_0000, end=0x0830_0000)
+
+def caches(**changed):
+    return replace(L4, caches=(replace(C, **changed),))
+
+def paths(**changed):
+    return replace(L4, caches=(C,), paths=(replace(P, **changed),))
+
+def banks(**changed):
+    return replace(L4, banks=(replace(B, **changed),))
+
+mine = """
+
+
+@pytest.mark.parametrize(
+    "board",
+    [
+        "replace(L4, caches=(C,), paths=(replace(P, cache='c'), far, replace(P, kind='read')), banks=(B,))",
+        "paths(wait=2.5, next_wait=0, prefetch=3)",
+        "replace(L4, nj_per_cycle=0.1, cycles_error_pct=3)",
+    ],
+)
+def test_board_with_memories_of_its_own_is_taken(tmp_path: Path, board: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(TIMED + board)
+    assert boards.find(f"{path}:mine").core.name == "cortex-m4"
+
+
+@pytest.mark.parametrize(
+    ("board", "text"),
+    [
+        ("caches(size=0)", "cache 'c' of 0 bytes is not a power of two of sets"),
+        ("caches(size=3072)", "cache 'c' of 3072 bytes is not a power of two of sets"),
+        ("caches(size='4K')", "cache 'c' of 4K bytes"),
+        ("caches(line=24)", "cache 'c' has lines of 24 bytes: expected a power of two"),
+        ("caches(line=0)", "cache 'c' has lines of 0 bytes"),
+        ("caches(ways=0)", "cache 'c' has 0 ways"),
+        ("replace(L4, caches=(C, C))", "cache name 'c' is empty or used twice"),
+        ("replace(L4, caches=('c',))", "caches is not a tuple of refsim.board.Cache"),
+        ("paths(kind='execute')", "path 0: kind is 'execute': expected one of fetch, read, write"),
+        ("paths(cause='rain')", "path 0: cause is 'rain': expected one of flash_fetch"),
+        ("paths(cache='none')", "path 0: cache is 'none': expected one of '', c"),
+        ("paths(wait=-1)", "path 0: wait is -1: expected cycles from 0"),
+        ("paths(wait=None)", "path 0: wait is None"),
+        ("paths(wait=float('nan'))", "path 0: wait is nan"),
+        ("paths(wait='4')", "path 0: wait is 4"),
+        ("paths(next_wait=-2)", "path 0: next_wait is -2"),
+        ("paths(prefetch=float('inf'))", "path 0: prefetch is inf"),
+        ("paths(width=3)", "path 0 is 3 bytes wide: expected a power of two"),
+        ("paths(end=0x0800_0000)", "path 0: .* is no range of addresses"),
+        ("paths(base=-4)", "path 0: .* is no range of addresses"),
+        ("replace(L4, paths=(P, replace(P, base=0x0810_0000)))", "paths 0 and 1, both of fetch, overlap"),
+        ("replace(L4, paths=[P])", "paths is not a tuple of refsim.board.AccessPath"),
+        ("banks(wait=-1)", "bank 0: wait is -1"),
+        ("banks(base=0x2002_0000)", "bank 0: .* is no range of addresses"),
+        ("replace(L4, banks=(B, B))", "banks 0 and 1 overlap"),
+        ("replace(L4, regions=(ram('x', 0x4000_0000, 1024, 'test'),))", "region 'x' overlaps peripherals"),
+        ("replace(L4, regions=tuple(ram('x', n << 20, 1024, 'test') for n in range(40)))", "42 regions of memory"),
+        ("replace(L4, sram=replace(L4.sram, writable=False))", "sram 'sram' is not writable"),
+        ("replace(L4, core=replace(L4.core, fpu='quad'))", "core has fpu 'quad'"),
+        ("replace(L4, core=replace(L4.core, mispredict=-5))", "core has mispredict -5"),
+        ("replace(L4, clock_hz='120')", "clock_hz is 120: expected a positive number"),
+        ("replace(L4, clock_hz=float('inf'))", "clock_hz is inf: expected a positive number"),
+        ("replace(L4, cycles_error_pct=-1)", "cycles_error_pct is -1"),
+        ("replace(L4, nj_per_cycle='x')", "nj_per_cycle is x"),
+        ("replace(L4, name='\\x1b[31m')", "expected a printable text"),
+    ],
+)
+def test_board_whose_memories_cannot_be(tmp_path: Path, board: str, text: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(TIMED + board)
+    with pytest.raises(BoardError, match=text):
+        boards.find(f"{path}:mine")
+
+
+def test_what_a_board_file_prints_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("print('told')\n" + MINE)
+    boards.find(f"{path}:mine")
+    assert capsys.readouterr() == ("", "told\n")
+
+
+@EVERY
+def test_boards_of_the_catalogue_fulfil_what_is_asked_of_others(board: Board) -> None:
+    assert complaint(board, {b.core.name for b in BOARDS.values()}) is None
 
 
 def test_import_is_cheap() -> None:

@@ -92,5 +92,41 @@ def test_options_that_make_no_sense(
     assert sentence in refused(capsys, str(raw), *BOARD, *words)
 
 
+@pytest.mark.parametrize(
+    ("trace", "flame", "sentence"),
+    [
+        ("{0}/x", "{0}/x", "--flame {0}/x would replace --trace: expected a file of its own"),
+        ("{0}/x", "{0}/../{1}/x", "--flame {0}/../{1}/x would replace --trace"),
+        ("{0}/fw.bin", "{0}/x", "--trace {0}/fw.bin would replace what is profiled"),
+        ("{0}/x", "{0}/fw.bin", "--flame {0}/fw.bin would replace what is profiled"),
+    ],
+)
+def test_output_that_would_replace_another_file(
+    capsys: pytest.CaptureFixture[str], raw: Path, trace: str, flame: str, sentence: str
+) -> None:
+    before = raw.read_bytes()
+    names = raw.parent, raw.parent.name
+    words = ("--trace", trace.format(*names), "--flame", flame.format(*names))
+    assert sentence.format(*names) in refused(capsys, str(raw), *BOARD, *words)
+    assert raw.read_bytes() == before
+    assert list(raw.parent.iterdir()) == [raw]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (":10000000zz", "line 1 is damaged: it has other characters than hexadecimal digits"),
+        (":0400000001020304F", "line 1 is damaged: it ends within a byte"),
+        (":0400000001020304F3", "line 1 is damaged: its checksum is wrong"),
+    ],
+)
+def test_a_damaged_line_of_intel_hex(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, line: str, sentence: str
+) -> None:
+    path = tmp_path / "fw.hex"
+    path.write_text(line + "\n:00000001FF\n")
+    assert sentence in refused(capsys, str(path), *BOARD)
+
+
 def test_calls_are_for_firmware(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--call is for firmware images" in refused(capsys, "zoo:ds-cnn", *BOARD, "--call", "init")
