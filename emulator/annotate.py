@@ -96,6 +96,9 @@ def _find(functions: Sequence[Symbol], name: str) -> tuple[Symbol, int]:
         index = bisect.bisect_right(starts, at) - 1
     else:
         index = next((n for n, f in enumerate(functions) if f.name == name), -1)
+        if len(places := sorted({f.address for f in functions if f.name == name})) > 1:
+            told = ", ".join(f"{place:#010x}" for place in places)
+            raise UsageError(f"'{printable(name)}' names {len(places)} functions: give one of {told}")
     if index < 0:
         raise UsageError(f"there is no function '{printable(name)}': {_near(functions, name)}")
     later = (a for a in starts[index + 1 :] if a > starts[index])

@@ -241,3 +241,12 @@ def test_command_refuses_in_one_sentence(arguments: tuple[str, ...], text: str) 
     done = command(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(text) and done.stderr.count("\n") == 1
+
+
+def test_name_of_two_functions_is_refused_and_their_addresses_are_told(seen: Observed) -> None:
+    first, second, *rest = seen.functions
+    twins = replace(seen, functions=(first, replace(second, name=first.name), *rest))
+    with pytest.raises(
+        UsageError, match=f"names 2 functions: give one of {first.address:#010x}, {second.address:#010x}"
+    ):
+        annotate.annotate(twins, first.name)
