@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emulator.machine import Machine
+    from emulator.prediction import predict
     from emulator.validation import validate
 
-__all__ = ["Machine", "validate"]
+__all__ = ["Machine", "predict", "validate"]
 
-_LAZY = {"Machine": "emulator.machine", "validate": "emulator.validation"}
+_LAZY = {"Machine": "emulator.machine", "predict": "emulator.prediction", "validate": "emulator.validation"}
 
 
 def __getattr__(name: str) -> Any:

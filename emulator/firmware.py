@@ -17,7 +17,7 @@ from emulator.faults import EndlessLoop, LimitReached
 from emulator.image import Image
 from emulator.machine import Machine
 from emulator.timing import Timing
-from emulator.vectors import Vectors, vectors
+from emulator.vectors import Vectors, begins_with_vectors, vectors, without
 from refsim.boards import Board
 from refsim.errors import Fault, ImageError
 
@@ -99,15 +99,18 @@ class Firmware:
             raise Fault(f"{end.how} before the function at {address:#010x} had returned") from None
 
 
-def prepare(image: Image, board: Board, *, max_idle: int = 1 << 62, timeout: float | None = None) -> Firmware:
+def prepare(
+    image: Image, board: Board, *, boots: bool = True, max_idle: int = 1 << 62, timeout: float | None = None
+) -> Firmware:
     """All memory of the board, the image in it, and its devices. Raises ImageError.
 
-    `max_idle`: cycles that may pass asleep; `timeout`: seconds of host time for all that runs.
+    `boots`: a vector table is needed; without one, the stack is at the end of SRAM. `max_idle`: cycles that may pass
+    asleep; `timeout`: seconds of host time for all that runs.
     """
     if why := image.target.why_not(board.core):
         raise ImageError(f"image '{image.name}' {why}: {board.name} has a {board.core.name}; choose another board")
     machine = Machine(board, image, memory=board.memory)
-    found = vectors(image, board)
+    found = vectors(image, board) if boots or begins_with_vectors(image, board) else without(board)
     machine.stack_limit = found.stack_limit
     clock = Timing(machine)
     devices = Devices(machine, found.table, lambda: clock.cycles)

@@ -91,7 +91,8 @@ def profile(
     Raises ImageError for an image that cannot run on the board, UsageError for an entry outside it, Fault when the
     called code does what the board does not allow.
     """
-    firmware = firmwares.prepare(image, board, max_idle=max_instructions, timeout=timeout)
+    boots = entry is None or boot_instructions > 0
+    firmware = firmwares.prepare(image, board, boots=boots, max_idle=max_instructions, timeout=timeout)
     if entry is None:
         return of(measure.whole(firmware, max_instructions, follow_calls=follow_calls))
     addresses = [_entry(image, each) for each in (*calls, entry)]

@@ -122,16 +122,18 @@ def validate_program(
 ) -> Report:
     """The same for a Program that somebody made of `graph`, on given inputs; cycles are those of the first."""
     built = compiled(program, board, numerics, toolchain, progress)
-    target, runs = built.target, []
+    target, runs, spent = built.target, [], tuple[Spent, ...]()
     for n, values in enumerate(inputs):
         progress("running on the emulated board", n, len(inputs))
         run = execute(target, values, interpreter.run(graph, values, numerics), n)
-        runs.append(run if n == 0 else replace(run, seen=()))  # a megabyte each, and only the first is timed
+        if n == 0:  # priced before others run: what is sampled of pointers is that of the first one
+            spent = tuple(spent_by_turn(target.timing, run.seen))
+        runs.append(replace(run, seen=()))  # a megabyte each
     target.machine.check_instructions()
     progress("adding up cycles", len(inputs), len(inputs))
     flash = flash_of(built.image, built.sources)
     sram = Sram(program.arena_bytes, max(run.stack for run in runs), _data_bytes(built.image, built.board))
-    return _report(graph, board, numerics, built.compiler, target, runs, sram, flash)
+    return _report(graph, board, numerics, built.compiler, target, runs, spent, sram, flash)
 
 
 def compiled(program: Program, board: Board, numerics: Numerics, toolchain: str | None, progress: Progress) -> Built:
@@ -292,10 +294,10 @@ def _report(
     compiler: str,
     target: Target,
     runs: Sequence[Run],
+    spent: Sequence[Spent],
     sram: Sram,
     flash: Flash,
 ) -> Report:
-    spent = tuple(spent_by_turn(target.timing, runs[0].seen))
     wrong = [d for run in runs for d in run.differences]
     layers = tuple(layers_of(target, spent, wrong))
     return Report(

@@ -50,6 +50,16 @@ def vectors(image: Image, board: Board) -> Vectors:
     return Vectors(start, sp, reset & ~1, _stack_limit(image, board, sp))
 
 
+def begins_with_vectors(image: Image, board: Board) -> bool:
+    """Whether a table that makes sense is where one may lie."""
+    return any(not _wrong(image, board, at) for at in _starts(image, board))
+
+
+def without(board: Board) -> Vectors:
+    """What stands for the table of code that has none: a stack at the end of SRAM."""
+    return Vectors(board.flash.base, board.sram.end, board.flash.base, 0)
+
+
 def _starts(image: Image, board: Board) -> Iterator[int]:
     """Where the table may lie: at a symbol, else at the image's lowest byte in flash."""
     yield from (image.address(name) for name in TABLES if image.has(name))

@@ -36,7 +36,7 @@ def test_validate_answers_on_the_built_in_network(capsys: pytest.CaptureFixture[
     assert (status, found["bit_exact"], found["fits"]) == (0, True, True)
     assert found["tensors"]["compared"] + found["tensors"]["eliminated"] == found["tensors"]["total"]
     assert found["latency_ms"] == pytest.approx(1e3 * found["cycles"] / found["clock_hz"])
-    assert found["cycles_error_pct"] is None
+    assert found["cycles_error_pct"] == 3
     with layers.open() as lines:
         rows = list(csv.DictReader(lines))
     assert sum(int(row["cycles"]) for row in rows) == found["cycles"]
@@ -121,7 +121,10 @@ def test_profile_of_firmware_that_holds_a_network_counts_as_that_of_the_network(
     model, firmware = answer(capsys, "profile", "zoo:ds-cnn")[1], answer(capsys, "profile", *words)[1]
     spent = [{f["name"]: f["cycles"] for f in found["functions"]} for found in (model, firmware)]
     assert spent[1].keys() == {*spent[0], "start"}
-    assert firmware["cycles"] == pytest.approx(model["cycles"], rel=0.01)
+    # The firmware's stack is at the end of SRAM, whose bank answers late; the network's is in memory without waits.
+    late = firmware["by_cause"]["bus"] - model["by_cause"]["bus"]
+    assert 0 < late < 0.03 * model["cycles"]
+    assert firmware["cycles"] - late == pytest.approx(model["cycles"], rel=0.01)
     for name, cycles in spent[0].items():
         assert spent[1][name] == pytest.approx(cycles, rel=0.1), name
 
