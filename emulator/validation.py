@@ -127,10 +127,10 @@ def validate_program(
         progress("running on the emulated board", n, len(inputs))
         run = execute(target, values, interpreter.run(graph, values, numerics), n)
         if n == 0:  # priced before others run: what is sampled of pointers is that of the first one
+            progress("adding up cycles", n, len(inputs))
             spent = tuple(spent_by_turn(target.timing, run.seen))
         runs.append(replace(run, seen=()))  # a megabyte each
     target.machine.check_instructions()
-    progress("adding up cycles", len(inputs), len(inputs))
     flash = flash_of(built.image, built.sources)
     sram = Sram(program.arena_bytes, max(run.stack for run in runs), _data_bytes(built.image, built.board))
     return _report(graph, board, numerics, built.compiler, target, runs, spent, sram, flash)

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.image import Image, Segment
-from emulator.machine import Machine
-from emulator.timing import Timing
-from refsim import boards
-
-CODE, DATA = 0x0800_0100, 0x2000_0000
+from tests.emulator.timed_loops import timed
 
 # By arm-none-eabi-as 12.2 (-mcpu=cortex-m0plus), in memory order. r5 points to zeros, r7 counts down, r8 keeps lr.
 ENCODINGS = {
@@ -21,28 +16,9 @@ ENCODINGS = {
     "cmp r0, r0": "8042", "sxtb r0, r1": "48b2", "rev r0, r1": "08ba", "lsls r0, r1, #3": "c800",
     "dmb sy": "bff35f8f", "mrs r0, primask": "eff31080",
 }  # fmt: skip
-BEFORE = "0546" + "0f46" + "f046"  # mov r5, r0; mov r7, r1; mov r8, lr
 LOOP = 3  # cycles of `subs r7, #1; bne`: 1 and 2
 
-
-def cycles_of(*texts: str) -> int:
-    """Cycles of one passage through these instructions, by two loops of different length. r3: behind the third."""
-    code = bytes.fromhex("".join(ENCODINGS[text] for text in texts))
-    back = -(len(code) + 2 + 4) // 2 & 0xFF
-    whole = bytes.fromhex(BEFORE) + code + bytes.fromhex("013f") + bytes([back, 0xD1]) + bytes.fromhex("4047")
-    machine = Machine(boards.find("generic-m0plus"), Image("loop", (Segment(CODE, whole, len(whole), CODE),)))
-    clock = Timing(machine)
-    target = CODE + len(BEFORE) // 2 + sum(len(ENCODINGS[t]) // 2 for t in texts[:3])
-
-    def call(times: int) -> int:
-        before = clock.now()
-        machine.call(CODE, (DATA, times, 0, target | 1))
-        return clock.cost(clock.now() - before).cycles
-
-    call(2)
-    slope, rest = divmod(call(150) - call(50), 100)
-    assert rest == 0
-    return slope - LOOP
+cycles_of = timed("generic-m0plus", ENCODINGS, LOOP)
 
 
 @pytest.mark.parametrize(

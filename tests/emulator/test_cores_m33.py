@@ -5,12 +5,8 @@ from __future__ import annotations
 import pytest
 
 from emulator.cores import cortex_m33
-from emulator.image import Image, Segment
-from emulator.machine import Machine
-from emulator.timing import UNITS, Placed, Timing, place
-from refsim import boards
-
-CODE, DATA = 0x0800_0100, 0x2000_0000
+from emulator.timing import UNITS, Placed, place
+from tests.emulator.timed_loops import CODE, timed
 
 # By arm-none-eabi-as 12.2 (-mcpu=cortex-m33), bytes in memory order. r5 points to zeros, r7 counts down, r8 keeps lr.
 ENCODINGS = {
@@ -33,29 +29,9 @@ ENCODINGS = {
     "vmov r0, r1, s0, s1": "51ec100a", "vmov s0, s1, r0, r1": "41ec100a", "b .+4": "00e0", "beq .+4": "00d0",
     "bne .+4": "00d1", "cbz r0, .+4": "00b1", "b.w .+6": "00f001b8", "bl .+6": "00f001f8", "bx r3": "1847",
 }  # fmt: skip
-BEFORE = "0546" + "0f46" + "f046"  # mov r5, r0; mov r7, r1; mov r8, lr
 LOOP = 3  # cycles of `subs r7, #1; bne`: 1 and 2, because the flags are set right before
 
-
-def cycles_of(*texts: str) -> int:
-    """Cycles of one passage through these instructions, by two loops of different length. r3: behind the third."""
-    code = bytes.fromhex("".join(ENCODINGS[text] for text in texts))
-    start = len(BEFORE) // 2
-    back = -(len(code) + 2 + 4) // 2 & 0xFF
-    whole = bytes.fromhex(BEFORE) + code + bytes.fromhex("013f") + bytes([back, 0xD1]) + bytes.fromhex("4047")
-    machine = Machine(boards.find("generic-m33"), Image("loop", (Segment(CODE, whole, len(whole), CODE),)))
-    clock = Timing(machine)
-    target = CODE + start + sum(len(ENCODINGS[t]) // 2 for t in texts[:3])
-
-    def call(times: int) -> int:
-        before = clock.now()
-        machine.call(CODE, (DATA, times, 0, target | 1))
-        return clock.cost(clock.now() - before).cycles
-
-    call(2)
-    slope, rest = divmod(call(150) - call(50), 100)
-    assert rest == 0
-    return slope - LOOP
+cycles_of = timed("generic-m33", ENCODINGS, LOOP)
 
 
 @pytest.mark.parametrize(
