@@ -18,11 +18,10 @@ from numba import carray  # type: ignore[attr-defined]
 from unicorn import arm_const as arm, unicorn_const as uc
 
 from emulator import hooks, memory_timing as memory, native
-from emulator.loads_and_stores import BASE, BYTES, ELEMENTS, INDEX, OFFSET, SHIFT, WRITES, decode
+from emulator.loads_and_stores import BASE, BYTES, ELEMENTS, INDEX, OFFSET, PC, SHIFT, WRITES, decode
 from emulator.machine import Machine
-from emulator.memory_timing import MemoryTiming, charge, reached
-
-Samples = tuple[int, ...]  # the low bits of an address, a sample each; empty where none was seen
+from emulator.memory_timing import MemoryTiming, serve
+from emulator.placed import Samples
 
 LOW, MASK = 3, 7  # bits of an address that are kept
 SAMPLES = 20  # of one instruction: they fill the bits of one word
@@ -97,22 +96,11 @@ def _path(t: Any, r: Any, address: int) -> Any:
 
 
 @native.njit
-def _wait(t: Any, r: Any, pc: int, address: int) -> None:
-    """Charge what the path of these bytes answers."""
-    first = _path(t, r, address)
-    if first == 0:
-        return
-    p = t[first : first + memory.PATH_FIELDS]
-    units = reached(t, p, address, r[BYTES] * r[ELEMENTS])
-    if units:
-        charge(t, pc, p[memory.CAUSE], units)
-
-
-@native.njit
 def _follow(a: Any, r: Any, engine: Any, pc: int) -> None:
     """One access: its address, a sample of it, and what its memory answers."""
-    if r[BASE] == 15:
-        address = (pc + 4 & ~3) + r[OFFSET]
+    if r[BASE] == PC:
+        address = pc + 4 & (~3 if r[INDEX] < 0 else ~0)
+        address += r[OFFSET]
     else:
         address = _register(a, engine, a[FIRST_NUMBER + r[BASE]]) + r[OFFSET]
     if r[INDEX] >= 0:
@@ -123,7 +111,10 @@ def _follow(a: Any, r: Any, engine: Any, pc: int) -> None:
         r[NEXT] = r[EXECUTIONS] + r[EXECUTIONS] // 2
         r[SAMPLED] |= (address & MASK) << LOW * r[TAKEN]
         r[TAKEN] += 1
-    _wait(native.words(a[STALLS]), r, pc, address)
+    t = native.words(a[STALLS])
+    path = _path(t, r, address)
+    if path:
+        serve(t, path, pc, address, r[BYTES], r[ELEMENTS])
 
 
 @native.cfunc(native.OnBlock)
@@ -141,16 +132,24 @@ def _on_instruction(engine: Any, start: Any, length: Any, user: Any) -> None:
 
 
 class Accesses:
-    """The loads and stores of one machine, from now on; what they wait is charged to `stalls`."""
+    """The loads and stores of one machine, from now on; what they wait is charged to `stalls`.
 
-    def __init__(self, machine: Machine, stalls: MemoryTiming) -> None:
+    `everywhere`: of all its instructions, else only of those that `follow` names.
+    """
+
+    def __init__(self, machine: Machine, stalls: MemoryTiming, *, everywhere: bool = True) -> None:
         halfwords = sum(region.size // 2 for region in machine.regions)
         a = self._state = np.zeros(FIRST_MAP + halfwords, np.int64)  # touched lazily
         a[[COUNTER, STALLS, SELF]] = machine.counter.state_address, stalls.state_address, a.ctypes.data
         a[READ_REGISTER] = native.READ_REGISTER
         a[FIRST_NUMBER : FIRST_NUMBER + 16] = NUMBERS
-        self._counter = machine.counter
-        machine.observe(uc.UC_HOOK_CODE, _on_instruction, a)
+        self._machine, self._counter = machine, machine.counter
+        if everywhere:
+            machine.observe(uc.UC_HOOK_CODE, _on_instruction, a)
+
+    def follow(self, pc: int) -> None:
+        """Follow the instruction at `pc` too."""
+        self._machine.observe(uc.UC_HOOK_CODE, _on_instruction, self._state, pc, pc)
 
     def samples(self, pc: int) -> Samples:
         """Where the accesses of the instruction at `pc` began, modulo 8."""

@@ -16,8 +16,9 @@ from emulator.hooks import Int64s
 from emulator.image import Symbol
 from emulator.instructions import Instruction
 from emulator.observed import Observed
+from emulator.placed import Placed, place
 from emulator.source_lines import Sources, lines_of
-from emulator.timing import CAUSES, UNITS, Placed, place
+from emulator.timing import CAUSES, UNITS
 from refsim.errors import UsageError
 from refsim.printable import printable
 

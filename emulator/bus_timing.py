@@ -14,16 +14,14 @@ a cycle a burst, and `ON_THE_BUS`, from golden/measured/pqm.csv, by the cycles o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from emulator.instructions import Instruction
 from emulator.machine import Machine
 from emulator.memory_timing import UNITS
+from emulator.placed import Placed
 from emulator.pointer_flow import Flow
 from emulator.pointers import Pointers
-
-if TYPE_CHECKING:
-    from emulator.timing import Placed
 
 ON_THE_BUS = 2  # instructions between a store and a load that finds the bus switched
 NO_OVERLAP = UNITS  # that a store takes right behind a load from another memory [J]

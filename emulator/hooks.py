@@ -24,19 +24,21 @@ from emulator import native
 
 Int64s = NDArray[np.int64]
 
-RUNNING, STOPPED, SLICED, LIMITED, CROWDED = range(5)  # why the machine was stopped: header[REASON]
+RUNNING, STOPPED, SLICED, LIMITED, CROWDED, FRESH = range(6)  # why the machine was stopped: header[REASON]
 
 # Words of the header. INSTRUCTIONS counts those of all blocks entered, also those that an IT block skips; CURRENT is
-# the edge by which the last block was entered, for observers whose callbacks come after this one.
+# the edge by which the last block was entered, for observers whose callbacks come after this one. AHEAD: whether the
+# machine stops FRESH before a block that was not looked at yet.
 (BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS, EDGES,
- CURRENT) = range(14)  # fmt: skip
+ CURRENT, AHEAD) = range(15)  # fmt: skip
 FIRST_REGION = 16
 BASE, END, HOST, MAP = range(4)  # words of a code region
 MAX_REGIONS = 12
 HEADER = FIRST_REGION + 4 * MAX_REGIONS
 
-# Words of a block: SIZE in bytes, LENGTH in instructions; the edge by which it was last left downwards, and by a jump.
-START, SIZE, LENGTH, COUNT, FLAG, DOWN, JUMP = range(7)
+# Words of a block: SIZE in bytes, LENGTH in instructions; the edge by which it was last left downwards, and by a jump;
+# SEEN: it was looked at before it ran.
+START, SIZE, LENGTH, COUNT, FLAG, DOWN, JUMP, SEEN = range(8)
 FIELDS = 8
 CAPACITY = 1 << 18
 
@@ -133,6 +135,26 @@ def _edge(s: Any, before: int, block: int, way: int) -> Any:
 
 
 @native.njit
+def _left_inside_it(s: Any) -> Any:
+    """Whether the last block ends inside an IT block: the engine cannot stop there and go on."""
+    block = HEADER + s[LAST] * FIELDS
+    region = region_of(s, s[block + START])
+    host = s[region + HOST] + s[block + START] - s[region + BASE]
+    offset = 0
+    governed = 0
+    while region and offset < s[block + SIZE]:
+        code = native.halfword(host + offset)
+        governed -= 1
+        if code >> 8 == 0xBF and code & 0xF:  # its mask ends in a one bit after the instructions that it governs
+            governed = 4
+            while not code & 1:
+                code >>= 1
+                governed -= 1
+        offset += 4 if code >= 0xE800 else 2
+    return governed > 0
+
+
+@native.njit
 def _halt(s: Any, reason: int, address: int) -> None:
     s[REASON] = reason
     s[ADDRESS] = address
@@ -148,6 +170,8 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     i = _find(s, address, size)
     block = HEADER + i * FIELDS
     if s[RESUME] == 0:
+        if s[AHEAD] and s[block + SEEN] == 0 and i and not (address == s[LAST_END] and _left_inside_it(s)):
+            return _halt(s, FRESH, i)
         if s[block + FLAG] != 0:
             return _halt(s, STOPPED, address)
         if s[INSTRUCTIONS] >= s[LIMIT]:
@@ -245,6 +269,17 @@ class Counter:
         """Prepare to run at most about `blocks` blocks; `over` runs the first one even if it is a stop."""
         self._cut_off = 0
         self._state[[SLICE, REASON, RESUME]] = blocks, RUNNING, int(over)
+
+    def look_ahead(self) -> None:
+        """Stop FRESH before each block that was not looked at, unless it goes on inside an IT block."""
+        self._state[AHEAD] = 1
+
+    def looked_at(self) -> tuple[int, int, int]:
+        """Id, start and size of the block that the machine stopped before, which it runs when it goes on."""
+        i = int(self._state[ADDRESS])
+        self._blocks[i, SEEN] = 1
+        self._state[REASON] = RUNNING
+        return i, int(self._blocks[i, START]), int(self._blocks[i, SIZE])
 
     def cut(self) -> None:
         """End the running slice at the next jump; for callbacks from the engine, which must not stop it themselves."""

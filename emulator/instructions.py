@@ -62,6 +62,8 @@ class Instruction:
     groups: frozenset[str] = frozenset()
     last: str = ""  # the last register operand outside an address
     constant: int = 0  # the last operand, where it is one
+    operands: tuple[str | int, ...] = ()  # registers and constants outside an address, in order
+    shift: tuple[int, int] = (0, 0)  # of the last register operand: how (capstone's ARM_SFT), and by how many bits
 
     @property
     def loads(self) -> bool:
@@ -136,7 +138,13 @@ def _record(i: Any) -> Instruction:
         groups=groups,
         last=next((i.reg_name(p.reg) for p in reversed(i.operands) if p.type == arm.ARM_OP_REG), ""),
         constant=i.operands[-1].imm & 0xFFFF_FFFF if i.operands and i.operands[-1].type == arm.ARM_OP_IMM else 0,
+        operands=tuple(_operand(i, p) for p in i.operands if p.type in (arm.ARM_OP_REG, arm.ARM_OP_IMM)),
+        shift=next(((p.shift.type, p.shift.value) for p in reversed(i.operands) if p.type == arm.ARM_OP_REG), (0, 0)),
     )
+
+
+def _operand(i: Any, operand: Any) -> str | int:
+    return str(i.reg_name(operand.reg)) if operand.type == arm.ARM_OP_REG else operand.imm & 0xFFFF_FFFF
 
 
 def _kind(name: str, i: Any, groups: frozenset[str]) -> str:

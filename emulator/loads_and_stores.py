@@ -1,18 +1,30 @@
 """What a load or store instruction accesses, decoded natively from its encoding [Armv7-M ARM, A5.2 and A5.3].
 
 `decode` fills a record: the registers and constants of the address, the bytes of each element and their number. No
-record: the instruction accesses no memory, or is one that no compiler's kernel uses (exclusives, TBB).
+record: the instruction accesses no memory, or is an exclusive one.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from emulator import native
 
 # Words of a record. The address is BASE + OFFSET, or BASE + (INDEX << SHIFT); -1: no such register.
 BASE, INDEX, SHIFT, OFFSET, BYTES, ELEMENTS, WRITES = range(7)
+FIELDS = 7
 PC, SP = 15, 13
+
+
+@lru_cache(maxsize=1 << 16)
+def form(code: bytes) -> tuple[int, ...] | None:
+    """The record of an instruction's bytes, or None."""
+    record = np.zeros(FIELDS, np.int64)
+    first, second = int.from_bytes(code[:2], "little"), int.from_bytes(code[2:], "little")
+    return tuple(record.tolist()) if decode(record, first, second) else None
 
 
 @native.njit
@@ -74,9 +86,12 @@ def _decode_narrow(r: Any, h: int) -> Any:
 
 @native.njit
 def _decode_several(r: Any, first: int, second: int) -> Any:
-    """LDM, STM, LDRD, STRD."""
+    """LDM, STM, LDRD, STRD, TBB and TBH."""
     n, loads = first & 15, first >> 4 & 1
     before, up, back = first >> 8 & 1, first >> 7 & 1, first >> 5 & 1
+    if first & 0xFFF0 == 0xE8D0 and second & 0xFFE0 == 0xF000:
+        half = second >> 4 & 1
+        return _fill(r, n, second & 15, half, 0, 1 + half, 1, 1)
     if first & 0x40:
         if before == 0 and back == 0:
             return False

@@ -77,6 +77,7 @@ class Machine:
         self._engine: Any = Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
         self._engine.ctl_set_cpu_model(MODELS[board.core.name])
         self._stack: Region | None = None
+        self._look: Callable[[int, int, int], None] = lambda block, start, size: None
         self._refused: faults.Access | None = None
         self._interrupt: int | None = None
         self.attached: list[Any] = []  # what the engine calls, which must live as long
@@ -237,6 +238,9 @@ class Machine:
         self._counter.resume(blocks, over=over)
         try:
             self._engine.emu_start(pc | 1, NEVER)
+            while self._counter.reason[0] == hooks.FRESH:
+                self._look(*self._counter.looked_at())
+                self._engine.emu_start(self._pc | 1, NEVER)
         except UcError:
             if self._is_hint():
                 self._hinted()
@@ -273,6 +277,18 @@ class Machine:
         self.attached.append(state)
         native.add(self._engine, kind, callback, state.ctypes.data, first, last)
         self._engine.ctl_flush_tb()  # what is translated calls nobody else
+
+    def look_ahead(self, look: Callable[[int, int, int], None]) -> None:
+        """Have `look(block, start, size)` called before a block runs for the first time from now on.
+
+        `block` is the id that `hooks.Counts` has it by. A block that goes on inside an IT block is not shown.
+        """
+        self._look = look
+        self._counter.look_ahead()
+
+    def host_address(self, region: Region) -> int:
+        """Where the bytes of a mapped region lie on the host, for native observers."""
+        return int(self._host[region].ctypes.data)
 
     @property
     def engine(self) -> Any:

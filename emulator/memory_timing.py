@@ -1,12 +1,12 @@
 """What memory adds to a machine's cycles: caches, flash wait states and prefetch, followed natively access by access.
 
-An observer outside the machine. The paths of the board (`refsim.board.AccessPath`) say which accesses go where; only
-those ranges are hooked. Stalls are kept by the address of the instruction that waits and by cause, in units of 1/256
-cycle.
+An observer outside the machine. The paths of the board (`refsim.board.AccessPath`) say which accesses go where. Fetches
+are followed here, data by `emulator.block_accesses` or, where every access counts, by `emulator.accesses`. Stalls are
+kept by the address of the instruction that waits and by cause, in units of 1/256 cycle.
 
 All state lies in one int64 array:
 
-    header | paths | stall records | kinds of blocks | a map, halfword -> record, for each code region | tags of caches
+    header | paths | stall records | a map, halfword -> record, for each code region | tags of caches
 
 Tags of a set are ordered by use, the latest first; a tag is line + 1, 0 where the way is empty. Code regions are those
 of `emulator.hooks`, in the same order.
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import arm_const as arm, unicorn_const as uc
+from unicorn import unicorn_const as uc
 
 from emulator import hooks, native
 from emulator.hooks import Int64s
@@ -31,7 +31,7 @@ from refsim.board import AccessPath, Cache
 CAUSES = (*boards.CAUSES, "mispredict", "bus")
 
 # Words of the header. CHANCE: the state of the random sequence.
-COUNTER, READ_REGISTER, WRITE_REGISTER, PC, XPSR, RECORDS, CHANCE, PATHS = range(8)
+COUNTER, RECORDS, CHANCE, PATHS = range(4)
 FIRST_PATH = 8
 
 # Words of a path. STATE is the address of the whole array; LAST the line that was reached last.
@@ -45,11 +45,9 @@ FIRST_RECORD = FIRST_PATH + PATH_FIELDS * MAX_PATHS
 
 FIELDS = 1 + len(CAUSES)  # words of a record: the address of an instruction, and its stalls
 CAPACITY = 1 << 18
-FIRST_GOVERNED = FIRST_RECORD + FIELDS * CAPACITY  # by block: whether an IT governs any of it; 0 unknown, 1 no, 2 yes
-FIRST_MAP = FIRST_GOVERNED + hooks.CAPACITY
+FIRST_MAP = FIRST_RECORD + FIELDS * CAPACITY
 
 UNITS = 256  # of a cycle
-IT_STATE = 0x0600_FC00  # of the XPSR [ARMv7-M ARM, B1.4.2]
 
 
 @native.njit
@@ -106,7 +104,7 @@ def _reach(t: Any, p: Any, line: int) -> Any:
         return _reach_by_chance(t, p, line, miss)
     first = p[TAGS] + (line & p[SETS] - 1) * p[WAYS]
     moved = line + 1
-    for way in range(first, first + p[WAYS]):
+    for way in range(np.uint64(first), np.uint64(first + p[WAYS])):  # unsigned: numba would look for negative ones
         held = t[way]
         t[way] = moved
         if held == line + 1:
@@ -128,38 +126,17 @@ def reached(t: Any, p: Any, address: int, nbytes: int) -> Any:
 
 
 @native.njit
-def _governed(t: Any) -> Any:
-    """Whether an IT instruction may govern code of the block that runs: one lies in it, or at most 16 bytes before."""
-    s = native.words(t[COUNTER])
-    slot = FIRST_GOVERNED + s[hooks.LAST]
-    if t[slot] == 0:
-        t[slot] = 1
-        block = hooks.HEADER + s[hooks.LAST] * hooks.FIELDS
-        start, size = s[block + hooks.START], s[block + hooks.SIZE]
-        region = hooks.region_of(s, start)
-        base = s[region + hooks.BASE]
-        for address in range(max(base, start - 16), start + size if region else 0, 2):
-            code = native.halfword(s[region + hooks.HOST] + address - base)
-            if code >> 8 == 0xBF and code & 0xF:
-                t[slot] = 2
-    return t[slot] == 2
-
-
-@native.njit
-def _leave_it(t: Any, p: Any, engine: Any) -> None:
-    """Clear the engine's IT state: a hooked access inside an IT block leaves it set for the code that follows.
-
-    Within a translated block the state is not read, and a block that ends inside an IT block stores it anew; so
-    clearing it is right, and not to do so lets instructions be skipped (github.com/unicorn-engine/unicorn, issue 2309).
-    """
-    if not _governed(t):
-        return
-    place = native.pointer(p[STATE] + 8 * XPSR)
-    t[XPSR] = 0
-    native.access_register(t[READ_REGISTER], engine, np.int32(arm.UC_ARM_REG_XPSR), place)
-    if t[XPSR] & IT_STATE:
-        t[XPSR] &= ~IT_STATE
-        native.access_register(t[WRITE_REGISTER], engine, np.int32(arm.UC_ARM_REG_XPSR), place)
+def serve(t: Any, path: int, pc: int, address: int, nbytes: int, elements: int) -> None:
+    """Charge the instruction at `pc` what the path at `path` answers to its access to `elements` of `nbytes`."""
+    p = t[path : path + PATH_FIELDS]
+    if p[WAYS]:
+        nbytes, elements = nbytes * elements, 1
+    units = 0
+    for _ in range(elements):
+        units += reached(t, p, address, nbytes)
+        address += nbytes
+    if units:
+        charge(t, pc, p[CAUSE], units)
 
 
 @native.cfunc(native.OnBlock)
@@ -192,21 +169,6 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
         line += 1
 
 
-@native.cfunc(native.OnAccess)
-def _on_access(engine: Any, kind: Any, place: Any, length: Any, value: Any, user: Any) -> None:
-    """A load or a store."""
-    p = carray(user, (PATH_FIELDS,), np.int64)
-    t = native.words(p[STATE])
-    address: Any = np.int64(place)
-    nbytes: Any = np.int64(length)
-    units = reached(t, p, address, nbytes)
-    if units:
-        t[PC] = 0
-        native.access_register(t[READ_REGISTER], engine, np.int32(arm.UC_ARM_REG_PC), native.pointer(p[STATE] + 8 * PC))
-        charge(t, t[PC], p[CAUSE], units)
-    _leave_it(t, p, engine)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Stalls:
     """Units so far by instruction address, records x CAUSES."""
@@ -227,18 +189,16 @@ class MemoryTiming:
         board = machine.board
         assert len(board.paths) <= MAX_PATHS
         caches = {cache.name: cache for cache in board.caches}
-        tags, end = _tags(FIRST_MAP + sum(region.size // 2 for region in machine.regions), caches.values())
+        tags, end = _tags(FIRST_MAP + sum(region.size // 2 for region in machine.regions), board.caches)
         self._state = np.zeros(end, np.int64)  # touched lazily
         machine.attached.append(self._state)  # other observers charge to it
         self._state[[COUNTER, RECORDS, CHANCE, PATHS]] = machine.counter.state_address, 1, 1, len(board.paths)
-        self._state[[READ_REGISTER, WRITE_REGISTER]] = native.READ_REGISTER, native.WRITE_REGISTER
         for n, path in enumerate(board.paths):
             first = FIRST_PATH + n * PATH_FIELDS
             words = _words(path, caches.get(path.cache), tags.get(path.cache, 0))
             self._state[first : first + PATH_FIELDS] = [self._state.ctypes.data, *words]
-            kind, callback = KINDS[path.kind]
-            if path.kind == "fetch" or not board.core.dual_issue:  # the others are followed by `emulator.accesses`
-                machine.observe(kind, callback, self._state[first:], path.base, path.end - 1)
+            if path.kind == "fetch":
+                machine.observe(uc.UC_HOOK_BLOCK, _on_block, self._state[first:], path.base, path.end - 1)
 
     @property
     def state_address(self) -> int:
@@ -256,13 +216,6 @@ class MemoryTiming:
         end = FIRST_RECORD + int(self._state[RECORDS]) * FIELDS
         columns = self._state[FIRST_RECORD:end].reshape(-1, FIELDS).T.copy()
         return Stalls(columns[0], columns[1:].T)
-
-
-KINDS = {
-    "fetch": (uc.UC_HOOK_BLOCK, _on_block),
-    "read": (uc.UC_HOOK_MEM_READ, _on_access),
-    "write": (uc.UC_HOOK_MEM_WRITE, _on_access),
-}
 
 
 def _tags(place: int, caches: Iterable[Cache]) -> tuple[dict[str, int], int]:

@@ -26,7 +26,6 @@ from codegen import cache
 F = TypeVar("F", bound=Callable[..., Any])
 
 OnBlock = types.void(types.voidptr, types.uint64, types.uint32, types.voidptr)
-OnAccess = types.void(types.voidptr, types.int32, types.uint64, types.int32, types.int64, types.voidptr)
 
 
 def sources() -> dict[Path, bytes]:
@@ -82,7 +81,6 @@ def address_of(function: Any) -> int:
 
 
 READ_REGISTER = address_of(uclib.uc_reg_read)
-WRITE_REGISTER = address_of(uclib.uc_reg_write)
 STOP = address_of(uclib.uc_emu_stop)
 
 
@@ -98,17 +96,22 @@ def _pointer_code(typing: Any, address: Any) -> Any:
 pointer: Any = intrinsic(_pointer_code)
 
 
-def _halfword_code(typing: Any, address: Any) -> Any:
-    """The 16 bits at a host address."""
+def _loads(bits: int) -> Any:
+    """An intrinsic that reads a number of `bits` at a host address."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = builder.inttoptr(args[0], ir.IntType(16).as_pointer())
-        return builder.zext(builder.load(place), ir.IntType(64))
+    def code(typing: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = builder.inttoptr(args[0], ir.IntType(bits).as_pointer())
+            return builder.zext(builder.load(place, align=1), ir.IntType(64))
 
-    return types.int64(types.int64), generate
+        return types.int64(types.int64), generate
+
+    return intrinsic(code)
 
 
-halfword: Any = intrinsic(_halfword_code)
+byte: Any = _loads(8)
+halfword: Any = _loads(16)
+word: Any = _loads(32)
 
 
 @njit
@@ -143,7 +146,7 @@ call: Any = intrinsic(_call_code)
 
 
 def _access_register_code(typing: Any, function: Any, engine: Any, register: Any, place: Any) -> Any:
-    """Call `uc_reg_read` or `uc_reg_write` at address `function`."""
+    """Call `uc_reg_read` at address `function`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         byte = ir.IntType(8).as_pointer()

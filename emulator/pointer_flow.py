@@ -7,13 +7,10 @@ is loaded from elsewhere, or computed otherwise, is not known and counts as no m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from emulator.instructions import Instruction, names
+from emulator.placed import Placed
 from emulator.pointers import Samples
-
-if TYPE_CHECKING:
-    from emulator.timing import Placed
 
 SUMS = names("add addw sub subw")
 STACKS = names("push pop vpush vpop")

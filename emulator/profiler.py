@@ -21,9 +21,10 @@ from emulator.image import Image, Symbol
 from emulator.machine import Machine
 from emulator.measure import RETURNED, Measured
 from emulator.observed import Observed
+from emulator.placed import place
 from emulator.rounding import whole
 from emulator.stacks import Moment
-from emulator.timing import UNITS, Costs, place
+from emulator.timing import UNITS, Costs
 from refsim.boards import Board
 from refsim.errors import UsageError
 from refsim.printable import printable

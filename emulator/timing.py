@@ -19,33 +19,20 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from emulator import instructions, memory_timing
-from emulator.accesses import Accesses, Samples
+from emulator import memory_timing
+from emulator.accesses import Accesses
+from emulator.block_accesses import BlockAccesses
 from emulator.branch_prediction import BranchPrediction
 from emulator.bus_timing import BusTiming
 from emulator.hooks import Counts, Int64s
-from emulator.instructions import Instruction
 from emulator.machine import Machine
 from emulator.memory_timing import MemoryTiming, Stalls
+from emulator.placed import Placed, place
 
 UNITS = 256  # of a cycle
 WELL_KNOWN = 100  # executions of a block after which further samples of its pointers change little
 
 CAUSES = ("issue", "load_store", "branch", "hazard", "pairing", "fetch", "divide", "float", *memory_timing.CAUSES)
-
-
-class Placed(NamedTuple):
-    """An instruction at its address; `skips`: it is governed by an IT instruction."""
-
-    address: int
-    instruction: Instruction
-    skips: bool
-    samples: Samples = ()  # where its accesses began, modulo 8; empty where it is not known
-
-    @property
-    def may_stay(self) -> bool:
-        """A jump that an IT instruction governs: what it costs beyond a cycle falls to the edge of the jump."""
-        return self.skips and self.instruction.jumps
 
 
 class Charge(NamedTuple):
@@ -148,6 +135,8 @@ class Timing:
         self._memory = MemoryTiming(machine)
         self._bus = BusTiming(machine) if machine.board.banks else None
         self._accesses = Accesses(machine, self._memory) if machine.board.core.dual_issue else None
+        if self._accesses is None and any(path.kind != "fetch" for path in machine.board.paths):
+            BlockAccesses(machine, self._memory)
         wrong = machine.board.core.mispredict
         self._prediction = BranchPrediction(machine, self._memory, wrong) if wrong else None
         self._code: dict[int, list[Placed]] = {0: []}  # of a block, by its id
@@ -268,19 +257,3 @@ def _by_cause(charges: Sequence[Charge]) -> Int64s:
     for charge in charges:
         units[CAUSES.index(charge.cause)] += charge.units
     return units
-
-
-def place(start: int, data: bytes) -> list[Placed]:
-    """The instructions of straight-line code at `start`."""
-    placed = []
-    governed = 0
-    for offset, i in instructions.split(data):
-        placed.append(Placed(start + offset, i, governed > 0))
-        governed = _governed(data[offset]) if i.kind == "it" else max(governed - 1, 0)
-    return placed
-
-
-def _governed(encoding: int) -> int:
-    """Instructions that an IT instruction governs: its mask ends in a one bit after them."""
-    mask = encoding & 0xF
-    return 4 - ((mask & -mask).bit_length() - 1)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emulator.instructions import Instruction
-from emulator.timing import UNITS, Charge, Placed
+from emulator.placed import Placed
+from emulator.timing import UNITS, Charge
 
 ACCESS = 2  # LDR, STR [T]
 REFILL = 1  # B taken 2, BX 2, MOV and ADD to the pc 2 [T]

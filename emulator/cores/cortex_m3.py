@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emulator.cores import cortex_m4
-from emulator.timing import Charge, Placed
+from emulator.placed import Placed
+from emulator.timing import Charge
 
 MULTIPLY: Mapping[str, int] = {  # cycles beyond the first; ranges by operand size: the middle
     "mla": 1, "mls": 1,  # 2 [T]

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 from emulator.cores.cortex_m4 import DIVIDE, TABLE_BRANCH
 from emulator.instructions import DSP_GROUPS, EXTEND_ADD, MULTIPLY, Instruction, is_rotated, names
-from emulator.timing import UNITS, Charge, Placed
+from emulator.placed import Placed
+from emulator.timing import UNITS, Charge
 from refsim.fitted import Fitted
 
 LATENCY = 2  # of loads, multiplications, shifted operands, SXTAB, DSP instructions, FP arithmetic, vmov from FP [J]

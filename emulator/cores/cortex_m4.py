@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from emulator.cores import fetch_queue
 from emulator.instructions import Instruction
-from emulator.timing import UNITS, Charge, Placed
+from emulator.placed import Placed
+from emulator.timing import UNITS, Charge
 
 REFILL = 1  # P, cycles that a taken branch adds: its target is fetched while it is decoded [Y; C: two in all; P]
 LATE_REFILL = 2  # where the target is known in the execute stage only: BX, BLX of other registers than LR, POP [T]

@@ -32,7 +32,8 @@ from emulator.cores.cortex_m7_tables import (
     traits,
 )  # fmt: skip
 from emulator.instructions import Instruction
-from emulator.timing import UNITS, Charge, Placed
+from emulator.placed import Placed
+from emulator.timing import UNITS, Charge
 
 WORK = ("issue", "pairing")
 

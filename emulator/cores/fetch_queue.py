@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emulator.timing import Placed
+from emulator.placed import Placed
 
 WORDS = 3  # of the queue
 FETCH = 2  # cycles from a word's leaving the queue to the use of the one that takes its place: address and data

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from codegen import toolchain as toolchains
-from emulator.timing import UNITS, place
+from emulator.placed import place
+from emulator.timing import UNITS
 from refsim.board import Board
 
 # By arm-none-eabi-as 12.2 (-mcpu=cortex-m7); bytes in memory order.

@@ -9,7 +9,8 @@ import pytest
 from emulator import bus_timing
 from emulator.image import Image, Segment
 from emulator.machine import Machine
-from emulator.timing import CAUSES, UNITS, Timing, place
+from emulator.placed import place
+from emulator.timing import CAUSES, UNITS, Timing
 from refsim import boards
 
 CODE = 0x0800_0100

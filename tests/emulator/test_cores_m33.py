@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from emulator.cores import cortex_m33
-from emulator.timing import UNITS, Placed, place
+from emulator.placed import Placed, place
+from emulator.timing import UNITS
 from tests.emulator.timed_loops import CODE, timed
 
 # By arm-none-eabi-as 12.2 (-mcpu=cortex-m33), bytes in memory order. r5 points to zeros, r7 counts down, r8 keeps lr.

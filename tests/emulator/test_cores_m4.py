@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from emulator.cores import cortex_m4
-from emulator.timing import UNITS, place
+from emulator.placed import place
+from emulator.timing import UNITS
 
 Cost = Callable[..., float]
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import pytest
 
 from emulator.cores import cortex_m7
-from emulator.timing import UNITS, Placed, place
+from emulator.placed import Placed, place
+from emulator.timing import UNITS
 
 START = 0x0800_0100
 

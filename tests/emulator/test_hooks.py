@@ -140,3 +140,31 @@ def test_counting_does_not_slow_the_emulator_below_100_million_instructions_a_se
         m.call(CODE, (10_000_000,))
         best = max(best, (m.instructions - before) / (time.perf_counter() - began))
     assert best > 100e6
+
+
+def test_blocks_are_shown_once_and_before_they_run() -> None:
+    m = machine(*LOOP)
+    shown = []
+
+    def look(block: int, start: int, size: int) -> None:
+        shown.append((start, size, int(m.counts().count[block])))
+
+    m.look_ahead(look)
+    seen = []
+    for _ in range(2):
+        m.call(CODE, (3,), stops=(CODE, CODE + 10), on_stop=seen.append)
+    landing = shown[-1][0]
+    assert [s for s in shown if s[0] != landing] == [(CODE, 10, 0), (CODE + 10, 2, 0)]
+    assert seen == [CODE, CODE, CODE, CODE + 10] * 2
+    assert table(m.counts())[CODE] == (10, 4, 6, 2)
+
+
+def test_the_machine_does_not_stop_to_show_a_block_inside_an_it_block() -> None:
+    """The translator ends blocks at pages; what runs on behind it is still governed."""
+    at = 0x0800_0400 - 4
+    for r0, found in ((0, 1), (5, 2)):
+        m = machine(0x2800, 0xBF0C, 0x2001, 0x2002, BX_LR, at=at)  # cmp r0, #0; ite eq | moveq r0, #1; movne r0, #2
+        shown = []
+        m.look_ahead(lambda block, start, size, shown=shown: shown.append(start))
+        assert m.call(at, (r0,)) == found
+        assert at in shown and at + 4 not in shown

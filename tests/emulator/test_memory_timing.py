@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from emulator import timing
+from emulator.block_accesses import BlockAccesses
 from emulator.image import Image, Segment
 from emulator.machine import Machine
 from emulator.memory_timing import CAUSES, MemoryTiming
@@ -41,6 +42,7 @@ class Watched:
     def __init__(self, on: Board, *code: tuple[int, bytes]) -> None:
         self.machine = Machine(on, Image("test", tuple(Segment(at, c, len(c), at) for at, c in code)))
         self.memory = MemoryTiming(self.machine)
+        BlockAccesses(self.machine, self.memory)
 
     def call(self, *args: int, at: int = CODE) -> dict[int, float]:
         before = self.memory.stalls()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from emulator.placed import place
 from emulator.pointer_flow import Flow
-from emulator.timing import place
 
 FLASH, FIRST, LATER = 1, 2, 3
 RANGES = {FLASH: (0, 0x1000), FIRST: (0x2000_0000, 0x2001_C000), LATER: (0x2001_C000, 0x2002_0000)}

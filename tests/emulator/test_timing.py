@@ -13,7 +13,8 @@ import pytest
 from emulator import calibrate
 from emulator.image import Image, Segment
 from emulator.machine import Machine
-from emulator.timing import CAUSES, MODELS, UNITS, Timing, place
+from emulator.placed import place
+from emulator.timing import CAUSES, MODELS, UNITS, Timing
 from refsim import boards
 from refsim.boards import BOARDS
 from refsim.errors import ImageError

@@ -1,0 +1,221 @@
+"""Accesses followed where blocks begin: waits are those of a cache that is fed by Unicorn's own callbacks on memory."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from unicorn import arm_const as arm, unicorn_const as uc
+
+from emulator.block_accesses import BlockAccesses
+from emulator.image import Image, Segment
+from emulator.machine import Machine
+from emulator.memory_timing import MemoryTiming
+from refsim import boards
+from refsim.board import KIB, AccessPath, Board, Cache, Region
+
+CODE, POINTERS, DATA, STORED = 0x0800_0100, 0x2000_0000, 0x2001_0000, 0x2001_8000
+CACHE = Cache("c", 256, 8, 2, "test")
+BX_LR = (0x4770,)
+WAIT = 3
+IT_STATE = 0x0600_FC00  # of the XPSR
+
+
+def board(*kinds: str, core: str = "m33") -> Board:
+    """Data behind a cache of 16 sets; pointers and the stack in memory that never waits."""
+    paths = (AccessPath(kind, DATA, DATA + 64 * KIB, 8, WAIT, "data_cache", "test", cache="c") for kind in kinds)
+    paths = tuple(replace(path, buffered=False) for path in paths)
+    return replace(boards.find(f"generic-{core}"), paths=paths, caches=(CACHE,))
+
+
+def machine(on: Board, halfwords: Sequence[int]) -> Machine:
+    code = struct.pack(f"<{len(halfwords)}H", *halfwords)
+    found = Machine(on, Image("test", (Segment(CODE, code, len(code), CODE),)))
+    found.write(DATA, bytes(37 * n * n % 251 for n in range(4 * KIB)))
+    found.write(POINTERS, struct.pack("<16I", *(DATA + 92 * n for n in range(16))))
+    return found
+
+
+def run(m: Machine, arguments: Sequence[int]) -> None:
+    """Call the code with r0 to r3, and r4 to r8 as they were at the first call."""
+    for n, value in enumerate((DATA + 0x400, STORED, POINTERS, 5, 9)):
+        m.engine.reg_write(getattr(arm, f"UC_ARM_REG_R{4 + n}"), value)
+    m.call(CODE, arguments)
+
+
+def waits(on: Board, halfwords: Sequence[int], calls: Sequence[Sequence[int]]) -> dict[int, float]:
+    m = machine(on, halfwords)
+    memory = MemoryTiming(m)
+    BlockAccesses(m, memory)
+    for arguments in calls:
+        run(m, arguments)
+    stalls = memory.stalls()
+    return {int(a): float(u) / 256 for a, u in zip(stalls.address, stalls.units.sum(axis=1), strict=True) if u}
+
+
+def expected(on: Board, halfwords: Sequence[int], calls: Sequence[Sequence[int]]) -> dict[int, float]:
+    """The same by Unicorn's callbacks and lists of lines, the latest first."""
+    m, found = machine(on, halfwords), Counter[int]()
+    kinds = {path.kind for path in on.paths}
+    sets: list[list[int]] = [[] for _ in range(CACHE.sets)]
+
+    def on_access(engine: Any, kind: int, address: int, size: int, value: int, data: Any) -> None:
+        xpsr = engine.reg_read(arm.UC_ARM_REG_XPSR)
+        if xpsr & IT_STATE:  # else what follows an IT block may be skipped [unicorn-engine/unicorn, issue 2309]
+            engine.reg_write(arm.UC_ARM_REG_XPSR, xpsr & ~IT_STATE)
+        if not DATA <= address < DATA + 64 * KIB or ("write" if kind == uc.UC_MEM_WRITE else "read") not in kinds:
+            return
+        for line in range(address // CACHE.line, (address + size - 1) // CACHE.line + 1):
+            held = sets[line % CACHE.sets]
+            if line not in held:
+                found[engine.reg_read(arm.UC_ARM_REG_PC)] += WAIT
+            held[:] = [line, *(other for other in held if other != line)][: CACHE.ways]
+
+    m.engine.hook_add(uc.UC_HOOK_MEM_READ | uc.UC_HOOK_MEM_WRITE, on_access)
+    for arguments in calls:
+        run(m, arguments)
+    return dict(found)
+
+
+# Encodings [Armv7-M ARM, A7.7]. r0 and r4 point into DATA, r5 to STORED, r6 to POINTERS; r1 to r3 and r7 hold values.
+VALUES = st.sampled_from((1, 2, 3, 7))
+READ_FROM = st.sampled_from((0, 4))
+
+
+def words(first: int, second: int) -> tuple[int, int]:
+    return first, second
+
+
+@st.composite
+def a_load(draw: st.DrawFn) -> tuple[int, ...]:
+    """By constant or register, of each size; with writing back; of several."""
+    t, n, m, imm = draw(VALUES), draw(READ_FROM), draw(VALUES), draw(st.integers(0, 31))
+    index = (0xB2C0 | m << 3 | m,)  # uxtb: keeps the address inside
+    forms = [
+        (0x6800 | imm << 6 | n << 3 | t,),
+        (0x7800 | imm << 6 | n << 3 | t,),
+        (0x8800 | imm << 6 | n << 3 | t,),
+        *((*index, base | m << 6 | n << 3 | t) for base in (0x5800, 0x5A00, 0x5C00, 0x5600, 0x5E00)),
+        (*index, 0xF850 | n, t << 12 | (imm & 3) << 4 | m),  # ldr.w [n, m, lsl]
+        words(0xF850 | n, t << 12 | 0xB00 | 4 * imm),  # post-indexed
+        words(0xF850 | n, t << 12 | 0x900 | 4 * imm),  # post-indexed downwards
+        words(0xF850 | n, t << 12 | 0xF00 | 4 * imm),  # pre-indexed
+        words(0xF910 | n, t << 12 | 0xC00 | imm),  # ldrsb, negative
+        words(0xE9D0 | n, 1 << 12 | 2 << 8 | imm),  # ldrd
+        words(0xE8F0 | n, 3 << 12 | 7 << 8 | imm & 7),  # ldrd, post-indexed
+        words(0xE8B0 | n, 0x008E),  # ldm n!, {r1, r2, r3, r7}
+        words(0xE930 | n, 0x000C),  # ldmdb n!, {r2, r3}
+        words(0xED90 | n, 0x0A00 | imm),  # vldr s0
+        words(0xECB0 | n, 0x0A00 | 1 + imm % 4),  # vldmia n!
+    ]
+    return draw(st.sampled_from(forms))
+
+
+@st.composite
+def a_store(draw: st.DrawFn) -> tuple[int, ...]:
+    t, m, imm = draw(VALUES), draw(VALUES), draw(st.integers(0, 31))
+    forms = [
+        (0x6000 | imm << 6 | 5 << 3 | t,),
+        (0x7000 | imm << 6 | 5 << 3 | t,),
+        (0xB2C0 | m << 3 | m, 0x5000 | m << 6 | 5 << 3 | t),
+        words(0xF845, t << 12 | 0xB04),
+        words(0xE9C5, 1 << 12 | 2 << 8 | imm),
+        (0xC506,),  # stm r5!, {r1, r2}
+        (0xB40C, 0xBC0C),  # push {r2, r3}; pop {r2, r3}
+    ]
+    return draw(st.sampled_from(forms))
+
+
+@st.composite
+def a_calculation(draw: st.DrawFn) -> tuple[int, ...]:
+    d, n, m, imm = draw(VALUES), draw(VALUES), draw(VALUES), draw(st.integers(0, 31))
+    narrow = (0x4000, 0x4300, 0x4040, 0x4380, 0x4340, 0x4240, 0x43C0, 0xB2C0, 0xB280, 0xB240)
+    forms = [
+        (0x3000 | d << 8 | imm,), (0x3800 | d << 8 | imm,), (0x2000 | d << 8 | 7 * imm,),
+        (0x1800 | m << 6 | n << 3 | d,), (0x1A00 | m << 6 | n << 3 | d,), (0x4600 | m << 3 | d,),
+        *((shift | imm << 6 | m << 3 | d,) for shift in (0x0000, 0x0800, 0x1000)),
+        *((code | m << 3 | d,) for code in narrow),
+        words(0xEB00 | n, d << 8 | (imm & 7) << 12 | m), words(0xEBA0 | n, d << 8 | (imm & 7) << 12 | m),
+        words(0xEBC0 | n, d << 8 | m), words(0xF3C0 | n, d << 8 | 5), words(0xF240, d << 8 | imm),
+        words(0xF2C0, d << 8 | imm),
+    ]  # fmt: skip
+    return draw(st.sampled_from(forms))
+
+
+@st.composite
+def a_pointer(draw: st.DrawFn) -> tuple[int, ...]:
+    """A pointer that is loaded, moved, stored and loaded again; a load that is jumped over."""
+    imm, t = draw(st.integers(0, 15)), draw(VALUES)
+    forms = [
+        (0x6800 | imm << 6 | 6 << 3 | 0,),  # ldr r0, [r6, #4 imm]
+        (0x4604,), (0x3004,), (0x3C08,), (0x1D20,),  # mov r4, r0; adds r0, #4; subs r4, #8; adds r0, r4, #4
+        (0x6000 | imm << 6 | 6 << 3 | 4, 0x6800 | imm << 6 | 6 << 3 | 0),  # str r4, [r6, #]; ldr r0, [r6, #]
+        (0xB410, 0xBC01),  # push {r4}; pop {r0}
+        (0x2B00, 0xD100 | 0, 0x6800 | t),  # cmp r3, #0; bne over; ldr t, [r0]
+    ]  # fmt: skip
+    return draw(st.sampled_from(forms))
+
+
+# What no slice follows; it comes after all else of its block, so it stands at the end of the code.
+UNFOLLOWED = st.sampled_from(
+    (
+        (),
+        (0x2B00, 0xBF0C, 0x6801, 0x6862),  # cmp r3, #0; ite eq; ldreq r1, [r0]; ldrne r2, [r4, #4]
+        (0x2F00, 0xBF18, 0x4620, 0x6841),  # cmp r7, #0; it ne; movne r0, r4; ldr r1, [r0, #4]
+        (*words(0xFBB7, 0xF2F6), 0xB2D2, 0x5881),  # udiv r2, r7, r6; uxtb r2, r2; ldr r1, [r0, r2]
+    )
+)
+CODES = st.lists(st.one_of(a_load(), a_store(), a_calculation(), a_pointer()), min_size=1, max_size=40)
+CALLS = tuple((DATA + 0x200 + 4 * n, 3 * n, n, n & 1) for n in range(3))
+
+
+@settings(max_examples=150, deadline=None)
+@given(CODES, UNFOLLOWED, st.sampled_from((("read",), ("write",), ("read", "write"))))
+def test_any_code_waits_where_the_engine_accesses(
+    code: list[tuple[int, ...]], last: tuple[int, ...], kinds: tuple[str, ...]
+) -> None:
+    halfwords = [*(h for instruction in code for h in instruction), *last, *BX_LR]
+    assert waits(board(*kinds), halfwords, CALLS) == expected(board(*kinds), halfwords, CALLS)
+
+
+@pytest.mark.parametrize("core", ["m0plus", "m3", "m4", "m33"])
+def test_every_core_of_one_pipeline(core: str) -> None:
+    loop = (0x6801, 0x3008, 0x3A01, 0xD1FB)  # ldr r1, [r0]; adds r0, #8; subs r2, #1; bne
+    on = board("read", core=core)
+    calls = ((DATA, 0, 40), (DATA, 0, 3))
+    assert waits(on, loop + BX_LR, calls) == expected(on, loop + BX_LR, calls) == {CODE: 43 * WAIT}
+
+
+def test_a_word_just_stored_is_the_pointer_that_is_loaded() -> None:
+    code = (0x6030, 0x6832, 0x6811, *BX_LR)  # str r0, [r6]; ldr r2, [r6]; ldr r1, [r2]
+    assert waits(board("read"), code, ((DATA + 0x800,), (DATA + 0x804,))) == {CODE + 4: WAIT}
+
+
+def test_code_that_a_slice_cannot_follow_in_one_block_is_followed_in_all() -> None:
+    """sdiv leaves a pointer that nothing foresees; then a jump into the middle, where it is in a register."""
+    middle = (0x6808, 0x4770)  # ldr r0, [r1]; bx lr
+    code = (0x2B00, 0xD101, 0xFB90, 0xF1F2, *middle)  # cmp r3, #0; bne middle; sdiv r1, r0, r2
+    calls = ((DATA, DATA + 64, 1, 1), (DATA, 0, 1, 0), (DATA, DATA + 128, 1, 1), (DATA + 192, 0, 1, 0))
+    assert waits(board("read"), code, calls) == expected(board("read"), code, calls) == {CODE + 8: 4 * WAIT}
+
+
+def test_memory_that_is_mapped_later_is_read_too() -> None:
+    m = machine(board("read"), (0x680A, 0x6812, *BX_LR))  # ldr r2, [r1]; ldr r2, [r2]
+    memory = MemoryTiming(m)
+    BlockAccesses(m, memory)
+    m.map(Region("late", 0x3000_0000, KIB, True, "test"))
+    m.write(0x3000_0000, struct.pack("<I", DATA + 8))
+    m.call(CODE, (0, 0x3000_0000))
+    assert memory.total == WAIT * 256
+
+
+def test_a_table_jump_reads_its_table_in_flash() -> None:
+    """tbb [pc, r0] at an address that is no multiple of 4; its table is right behind it."""
+    flash = replace(board("read"), paths=(replace(board("read").paths[0], base=0x0800_0000, end=0x0900_0000),))
+    code = (0xBF00, 0xE8DF, 0xF000, 0x0302, 0x4770, 0x4770, 0x4770, 0x4770)
+    assert waits(flash, code, ((0,), (1,))) == {CODE + 2: WAIT}
