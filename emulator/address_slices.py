@@ -17,6 +17,7 @@ from emulator.instructions import Instruction, names
 from emulator.placed import Placed
 
 REGISTERS = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "sb", "sl", "fp", "ip", "sp", "lr", "pc")
+UNTRACKED = ""  # a floating-point register
 STACKS = names("push pop vpush vpop")
 DOWNWARDS = names("push vpush stmdb ldmdb vstmdb vldmdb")
 TABLES = names("tbb tbh")  # they load an offset into the pc
@@ -118,7 +119,9 @@ class _Block:
         """What a load leaves in its registers, what a store leaves in memory."""
         i, size = placed.instruction, form[forms.BYTES]
         listed = [o for o in i.operands if isinstance(o, str)]
-        if i.kind.endswith("_multiple") and i.name not in STACKS:
+        if i.name[0] == "v":
+            listed = [UNTRACKED] * form[forms.ELEMENTS]
+        elif i.kind.endswith("_multiple") and i.name not in STACKS:
             listed = listed[1:]
         base = self.values.numbered(address)
         for n, name in enumerate(listed):

@@ -151,6 +151,16 @@ def _field(values: Values, given: Operands, by: int) -> Value:
     return values.of_two(AND, values.of_two(RIGHT, source, lowest), mask)
 
 
+def _multiply_add(values: Values, given: Operands, by: int) -> Value:
+    """MLA."""
+    return values.numbered(values.sum(values.of_two(PRODUCT, given[1], given[2]), given[3]))
+
+
+def _multiply_subtract(values: Values, given: Operands, by: int) -> Value:
+    """MLS."""
+    return values.of_two(DIFFERENCE, given[3], values.of_two(PRODUCT, given[1], given[2]))
+
+
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("mov", "movs"), _copy),  # capstone calls one encoding MOVS
     **dict.fromkeys(("add", "addw"), _add),
@@ -162,6 +172,8 @@ RULES: Mapping[str, Rule] = {
     "eor": partial(_combine, XOR),
     "bic": partial(_combine, CLEAR),
     "mul": partial(_combine, PRODUCT),
+    "mla": _multiply_add,
+    "mls": _multiply_subtract,
     "uxtb": partial(_mask, 0xFF),
     "uxth": partial(_mask, 0xFFFF),
     "sxtb": partial(_extend, 24),

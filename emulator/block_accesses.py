@@ -3,11 +3,12 @@
 An observer outside the machine. Before a block runs for the first time, what it computes to form the addresses of its
 accesses (`emulator.address_slices`) becomes a list of steps; each time the block begins, these are run on the registers
 and the memory as they are then. Unicorn's own callback on memory costs many times as much, and slows every access of
-the machine. What no slice follows is followed at its instruction (`emulator.accesses`), after all else of its block.
+the machine. What no slice follows is followed at its instruction (`emulator.accesses`), and all behind it in its block.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -137,6 +138,7 @@ class BlockAccesses:
         self._others = Accesses(machine, stalls, everywhere=False)
         self._left: set[int] = set()  # addresses that `_others` follows
         self._slices: dict[int, tuple[program.Step, ...]] = {}  # by block
+        self._blocks: defaultdict[int, list[int]] = defaultdict(list)  # whose slices have an access, by its address
         machine.observe(uc.UC_HOOK_BLOCK, _on_block, a)
         machine.look_ahead(self._look)
 
@@ -150,14 +152,26 @@ class BlockAccesses:
         if len(steps) >= MAX_STEPS or self._end + (len(steps) + 1) * FIELDS > self._state.size:
             steps, left = (), (*left, *_accessing(steps))
         self._slices[block] = steps
-        fresh = set(left) - self._left
-        self._left |= fresh
-        for address in sorted(fresh):
-            self._others.follow(address)
-        for other, known in self._slices.items() if fresh else ():
-            if other != block and not fresh.isdisjoint(_accessing(known)):
-                self._write(other)
-        self._write(block)
+        for pc in _accessing(steps):
+            self._blocks[pc].append(block)
+        for other in self._leave(_in_order(steps, {*left, *(self._left & _accessing(steps))})) | {block}:
+            self._write(other)
+
+    def _leave(self, addresses: set[int]) -> set[int]:
+        """Have these instructions followed by themselves, and what comes behind them in a block too, for its order.
+
+        Returns the blocks whose slices lose something by it.
+        """
+        touched: set[int] = set()
+        while fresh := addresses - self._left:
+            self._left |= fresh
+            for pc in sorted(fresh):
+                self._others.follow(pc)
+            blocks = {block for pc in fresh for block in self._blocks[pc]}
+            known = (self._slices[block] for block in blocks)
+            addresses = {pc for steps in known for pc in _in_order(steps, self._left & _accessing(steps))}
+            touched |= blocks
+        return touched
 
     def _see_memories(self) -> None:
         """All that is mapped, of which more may have become since."""
@@ -170,7 +184,7 @@ class BlockAccesses:
         """Put a block's steps behind all others. An ACCESS that is followed elsewhere still takes its place."""
         at = FIRST_PLACE + block
         steps = [s._replace(code=program.SUM) if s.pc in self._left else s for s in self._slices[block]]
-        if not any(_accessing(steps)):
+        if not _accessing(steps):
             self._state[at] = 0
             return
         end = self._end + len(steps) * FIELDS
@@ -183,6 +197,11 @@ class BlockAccesses:
         return any(base <= address < end for base, end in self._ranges)
 
 
-def _accessing(steps: Iterable[program.Step]) -> list[int]:
+def _accessing(steps: Iterable[program.Step]) -> set[int]:
     """Addresses of the instructions whose accesses are followed."""
-    return [step.pc for step in steps if step.code == program.ACCESS]
+    return {step.pc for step in steps if step.code == program.ACCESS}
+
+
+def _in_order(steps: Iterable[program.Step], left: set[int]) -> set[int]:
+    """`left`, of one block, and what comes behind the first of them; the code of a block lies in a row."""
+    return left | {pc for pc in _accessing(steps) if left and pc > min(left)}

@@ -276,7 +276,10 @@ class Machine:
         """
         self.attached.append(state)
         native.add(self._engine, kind, callback, state.ctypes.data, first, last)
-        self._engine.ctl_flush_tb()  # what is translated calls nobody else
+        if first == last:  # what is translated calls nobody else
+            self._engine.ctl_remove_cache(first, first + 1)
+        else:
+            self._engine.ctl_flush_tb()
 
     def look_ahead(self, look: Callable[[int, int, int], None]) -> None:
         """Have `look(block, start, size)` called before a block runs for the first time from now on.
