@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emulator.causes import WORK, words
-from emulator.hooks import Int64s
+from emulator.counts import Int64s
 from emulator.image import Symbol
 from emulator.instructions import Instruction
 from emulator.observed import Observed

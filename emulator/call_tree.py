@@ -27,7 +27,7 @@ from numba import carray  # type: ignore[attr-defined]
 from unicorn import arm_const as arm, unicorn_const as uc
 
 from emulator import hooks, native
-from emulator.hooks import Int64s
+from emulator.counts import Int64s
 from emulator.machine import Machine
 
 # Words of the header; OWN is the address of the array.

@@ -13,27 +13,24 @@ besides (timers, exceptions, a debugger's console) is a `Supervisor`: see `emula
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from unicorn import arm_const as arm, unicorn_const as uc
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 
 from emulator import faults, hooks, instructions, native
+from emulator.counts import Counts, Int64s
 from emulator.image import Image
+from emulator.memory import PAGE, Memory
 from emulator.supervisor import Supervisor
 from refsim.boards import Board, Region
 from refsim.errors import Fault, ImageError
 
-PAGE = 1024  # Unicorn maps multiples of this
 SLICE = 1 << 18  # blocks between two returns to Python, where a pending Ctrl-C is raised: about 10 ms
 NEVER = 0xFFFF_FFFE  # an `until` that no code reaches
 PAINT = 0xA5
-GUARD = 64 * PAGE  # unmapped bytes on both sides of the machine's own stack
 DEFAULT_STACK = 64 * PAGE
 DEFAULT_LIMIT = 20_000_000_000
 
@@ -65,7 +62,6 @@ class Machine:
     `memory` replaces the mapped regions (default: the board's flash and SRAM).
     """
 
-    regions: tuple[Region, ...] = ()  # what is mapped, by address
     spoiled: tuple[str, ...] = ()  # registers that the last call should have preserved, and did not
     supervisor: Supervisor | None = None
     stack_limit = 0  # below it a firmware's stack may not go; 0 where that is not known
@@ -73,48 +69,35 @@ class Machine:
     def __init__(self, board: Board, image: Image | None = None, *, memory: Sequence[Region] | None = None) -> None:
         self.board = board
         self.image = image or Image("nothing", ())
-        self._host: dict[Region, NDArray[np.uint8]] = {}
         self._engine: Any = Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB)
         self._engine.ctl_set_cpu_model(MODELS[board.core.name])
+        self._memory = Memory(self._engine)
         self._stack: Region | None = None
         self._look: Callable[[int, int, int], None] = lambda block, start, size: None
         self._refused: faults.Access | None = None
         self._interrupt: int | None = None
         self.attached: list[Any] = []  # what the engine calls, which must live as long
         for region in (board.flash, board.sram) if memory is None else memory:
-            self._map(region, uc.UC_PROT_EXEC)
+            host = self._memory.map(region, runs=True)
             if not region.writable:
-                self._host[region][:] = ERASED
-        landing = self._hole(Region("landing", 0x1F80_0000, PAGE, False, ""))
-        self._map(landing, uc.UC_PROT_EXEC)
+                host[:] = ERASED
+        landing = self._memory.hole(Region("landing", 0x1F80_0000, PAGE, False, ""))
+        self._memory.map(landing, runs=True)
         self._landing = landing.base  # where calls return to
-        self._counter = hooks.Counter(self._engine, [(r.base, self._host[r]) for r in self.regions])
+        self._counter = hooks.Counter(self._engine, [(r.base, self._memory.host(r)) for r in self.regions])
         self._engine.hook_add(uc.UC_HOOK_MEM_INVALID, self._on_refused)
         self._engine.hook_add(uc.UC_HOOK_INTR, self._on_interrupt)
         if image is not None:
             self.load(image)
 
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What is mapped, by address."""
+        return self._memory.regions
+
     def map(self, region: Region) -> None:
         """Add zeroed memory for data; code cannot run there. Raises ValueError when it overlaps what is mapped."""
-        self._map(region, 0)
-
-    def _map(self, region: Region, rights: int) -> None:
-        for other in self.regions:
-            if region.base < other.end and other.base < region.end:
-                raise ValueError(f"region '{region.name}' overlaps '{other.name}'")
-        if region.base % PAGE or region.size % PAGE:
-            raise ValueError(f"region '{region.name}' is not a multiple of {PAGE} bytes")
-        host = np.zeros(region.size, np.uint8)
-        rights |= uc.UC_PROT_READ | (uc.UC_PROT_WRITE if region.writable else 0)
-        self._engine.mem_map_ptr(region.base, region.size, rights, ctypes.c_void_p(host.ctypes.data))
-        self._host[region] = host
-        self.regions = tuple(sorted((*self.regions, region), key=lambda r: r.base))
-
-    def _hole(self, region: Region) -> Region:
-        """`region`, moved down until unmapped memory lies on both sides."""
-        while near := [r for r in self.regions if region.base - GUARD < r.end and r.base < region.end + GUARD]:
-            region = replace(region, base=min(r.base for r in near) - GUARD - region.size)
-        return region
+        self._memory.map(region)
 
     def load(self, image: Image) -> None:
         """Write an image's segments where they run and where a programmer puts them. Raises ImageError."""
@@ -122,7 +105,7 @@ class Machine:
         for segment in image.segments:
             for address in {segment.address, segment.load_address}:
                 size = segment.size if address == segment.address else len(segment.data)
-                if size and self._holding(address, size) is None:
+                if size and self._memory.holding(address, size) is None:
                     have = ", ".join(f"{r.name} {r.base:#010x}-{r.end:#010x}" for r in self.regions if r.source)
                     raise ImageError(
                         f"image '{image.name}' puts {size} bytes at {address:#010x}, outside the memory of "
@@ -130,19 +113,16 @@ class Machine:
                     )
                 self.write(address, segment.data.ljust(size, b"\0"))
 
-    def _holding(self, address: int, size: int) -> Region | None:
-        return next((r for r in self.regions if r.base <= address and address + size <= r.end), None)
-
     def read(self, address: int, size: int) -> bytes:
         """Bytes of mapped memory. Raises Fault where nothing is mapped."""
-        region = self._holding(address, size)
+        region = self._memory.holding(address, size)
         if region is None:
             raise faults.outside("reading", self.regions, address, size)
-        return self._host[region][address - region.base :][:size].tobytes()
+        return self._memory.part(address, size).tobytes()
 
     def write(self, address: int, data: bytes) -> None:
         """Put bytes into mapped memory, flash included. Raises Fault where nothing is mapped."""
-        if self._holding(address, len(data)) is None:
+        if self._memory.holding(address, len(data)) is None:
             raise faults.outside("writing", self.regions, address, len(data))
         if data:
             self._engine.mem_write(address, bytes(data))
@@ -152,7 +132,7 @@ class Machine:
     def use_stack(self, base: int, size: int) -> None:
         """The full-descending stack of later calls, [base, base + size); mapped unless it lies in mapped memory."""
         self._stack = Region("stack", base, size, True, "")
-        if self._holding(base, size) is None:
+        if self._memory.holding(base, size) is None:
             self.map(self._stack)
 
     def call(
@@ -186,7 +166,7 @@ class Machine:
     def _own_stack(self) -> int:
         """Its top, after all of it was painted."""
         if self._stack is None:
-            free = self._hole(Region("stack", 0x3FF0_0000, DEFAULT_STACK, True, ""))
+            free = self._memory.hole(Region("stack", 0x3FF0_0000, DEFAULT_STACK, True, ""))
             self.use_stack(free.base, free.size)
         assert self._stack is not None
         self._paint(self._stack)
@@ -269,7 +249,7 @@ class Machine:
         if self.supervisor is not None and self.read(pc - 2, 2) != YIELD:
             self.supervisor.slept(pc)
 
-    def observe(self, kind: int, callback: Any, state: hooks.Int64s, first: int = 1, last: int = 0) -> None:
+    def observe(self, kind: int, callback: Any, state: Int64s, first: int = 1, last: int = 0) -> None:
         """Have a native callback told of events, with the address of its state, which lives as long as the machine.
 
         `kind` is one of Unicorn's UC_HOOK; only addresses from `first` to `last` count, all where `last` is lower.
@@ -284,14 +264,14 @@ class Machine:
     def look_ahead(self, look: Callable[[int, int, int], None]) -> None:
         """Have `look(block, start, size)` called before a block runs for the first time from now on.
 
-        `block` is the id that `hooks.Counts` has it by. A block that goes on inside an IT block is not shown.
+        `block` is the id that `emulator.counts` has it by. A block that goes on inside an IT block is not shown.
         """
         self._look = look
         self._counter.look_ahead()
 
     def host_address(self, region: Region) -> int:
         """Where the bytes of a mapped region lie on the host, for native observers."""
-        return int(self._host[region].ctypes.data)
+        return int(self._memory.host(region).ctypes.data)
 
     @property
     def engine(self) -> Any:
@@ -318,7 +298,7 @@ class Machine:
     def fault(self, what: str, kind: type[Fault] = Fault) -> Fault:
         """A Fault with the registers as they are."""
         sp = self.register("sp")
-        region = self._holding(self.stack_limit, 4)
+        region = self._memory.holding(self.stack_limit, 4)
         below = region is not None and region.base <= sp < self.stack_limit
         if below and not self.register("control") & PROCESS_STACK and not what.startswith("stack overflow"):
             what = f"stack overflow: sp is {self.stack_limit - sp} bytes below the stack's limit; {what}"
@@ -332,27 +312,22 @@ class Machine:
         """Whether the engine gave up at a hint: it ended the block, and the pc is already beyond it."""
         pc = self._pc
         ended_block = self._refused is None and self._counter.last < pc
-        return ended_block and self._holding(pc - 2, 2) is not None and self.read(pc - 2, 2) in HINTS
+        return ended_block and self._memory.holding(pc - 2, 2) is not None and self.read(pc - 2, 2) in HINTS
 
     def _push(self, sp: int, words: Sequence[int]) -> int:
         sp -= (4 * len(words) + 7) & ~7
         self.write(sp, np.array([w & 0xFFFF_FFFF for w in words], "<u4").tobytes())
         return sp
 
-    def _bytes_of(self, part: Region) -> NDArray[np.uint8]:
-        region = self._holding(part.base, part.size)
-        assert region is not None
-        return self._host[region][part.base - region.base :][: part.size]
-
     def _paint(self, stack: Region) -> None:
-        self._bytes_of(stack)[:] = PAINT
+        self._memory.part(stack.base, stack.size)[:] = PAINT
 
     @property
     def stack_used(self) -> int:
         """Bytes of stack that the last call wrote to, from the top to the lowest one (high-water mark)."""
         if self._stack is None:
             return 0
-        touched = np.flatnonzero(self._bytes_of(self._stack) != PAINT)
+        touched = np.flatnonzero(self._memory.part(self._stack.base, self._stack.size) != PAINT)
         return self._stack.size - int(touched[0]) if touched.size else 0
 
     @property
@@ -360,7 +335,7 @@ class Machine:
         """Instructions executed so far, those that an IT block skips included."""
         return self._counter.instructions
 
-    def counts(self) -> hooks.Counts:
+    def counts(self) -> Counts:
         """Executions of each block so far."""
         return self._counter.snapshot()
 

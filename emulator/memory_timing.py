@@ -23,7 +23,7 @@ from numba import carray  # type: ignore[attr-defined]
 from unicorn import unicorn_const as uc
 
 from emulator import hooks, native
-from emulator.hooks import Int64s
+from emulator.counts import Int64s
 from emulator.machine import Machine
 from refsim import board as boards
 from refsim.board import AccessPath, Cache

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emulator import causes, firmware as firmwares, image as images, measure
+from emulator.counts import Counts
 from emulator.devices.board import Peripheral
 from emulator.firmware import Outcome
-from emulator.hooks import Counts
 from emulator.image import Image, Symbol
 from emulator.machine import Machine
 from emulator.measure import RETURNED, Measured

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from emulator.call_tree import Contexts
-from emulator.hooks import Counts, Int64s
+from emulator.counts import Counts, Int64s
 from emulator.image import Symbol
 from emulator.rounding import shared
 from emulator.timing import Snapshot, Timing

@@ -24,7 +24,7 @@ from emulator.accesses import Accesses
 from emulator.block_accesses import BlockAccesses
 from emulator.branch_prediction import BranchPrediction
 from emulator.bus_timing import BusTiming
-from emulator.hooks import Counts, Int64s
+from emulator.counts import Counts, Int64s
 from emulator.machine import Machine
 from emulator.memory_timing import MemoryTiming, Stalls
 from emulator.placed import Placed, place

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from emulator.hooks import Int64s
+from emulator.counts import Int64s
 from emulator.observed import Observed, Stage
 from emulator.stacks import Chains, Path, Stacks
 from emulator.timing import UNITS

@@ -18,7 +18,8 @@ from codegen.emit import Sources
 from codegen.flash import flash_parts
 from emulator import image as images
 from emulator.inputs import Inputs, inputs_for
-from emulator.machine import PAGE, Machine
+from emulator.machine import Machine
+from emulator.memory import PAGE
 from emulator.rounding import whole
 from emulator.timing import UNITS, Snapshot, Timing
 from refsim import boards, interpreter

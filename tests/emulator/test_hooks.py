@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emulator.hooks import Counts
+from emulator.counts import Counts
 from emulator.image import Image, Segment
 from emulator.machine import Machine
 from refsim import boards

@@ -12,7 +12,8 @@ import time
 import pytest
 
 from emulator.image import Image, Segment, Symbol, parse
-from emulator.machine import PAGE, Machine
+from emulator.machine import Machine
+from emulator.memory import PAGE
 from refsim import boards
 from refsim.boards import Region
 from refsim.errors import Fault, ImageError
