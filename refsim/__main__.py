@@ -8,14 +8,24 @@ import sys
 from types import FrameType
 
 INTERRUPTED = 130
-AGAIN_S = 0.4
+AGAIN_S, SOON_S = 0.4, 0.01
+COMPILED = ("_raw_object_cache_notify", "_raw_object_cache_getbuffer")  # called by LLVM; numba needs what they do
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, and again a little later: raised inside a C library's callback it would be lost."""
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        within = _is_within(frame, COMPILED)
+        signal.setitimer(signal.ITIMER_REAL, SOON_S if within else AGAIN_S)
+        if within:
+            return
     raise KeyboardInterrupt
+
+
+def _is_within(frame: FrameType | None, names: tuple[str, ...]) -> bool:
+    while frame is not None and frame.f_code.co_name not in names:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _unraisable(lost: sys.UnraisableHookArgs) -> None:
