@@ -12,18 +12,17 @@ from math import exp
 from typing import NamedTuple
 
 from emulator.predict_layers import Layer
-from emulator.predict_traits import Counted, Traits, bounds, is_heavy, scales_suit
+from emulator.predict_traits import Counted, Traits, bounds, pairable, scales_suit
 from refsim.graph import Array, Call, Graph, Tensor
 from refsim.int8ops.conv2d import live_channels
 from refsim.int8ops.convolution import Channels, channels
 
 # Per pair of pixels: `channels` pairs of output channels, `steps` of four products each, more than eight in a `loop`
 # that `turns`; `rolled`: they are many, and the compiler keeps the loop over them; an `odd` channel alone; outputs
-# rounded `away` from zero, held to `clamps`, requantised in the `slow` way; channels computed one by one with weights
-# that do not pair; lines of caches that miss.
+# rounded `away` from zero, held to `clamps`, requantised in the `slow` way; lines of caches that miss.
 PRODUCTS = (
     *("call", "pair", "channels", "steps", "loop", "turns", "rolled", "odd", "odd_steps", "away", "clamps", "slow"),
-    *("single", "single_products", "still", "weight_lines", "code_lines", "sram_lines"),
+    *("still", "weight_lines", "code_lines", "sram_lines"),
 )
 UNROLLED = (8, 4, 3)  # turns of the loop over channels that clang writes out, at most, by clamps of an output
 CODE = {
@@ -36,11 +35,18 @@ STEP, SCALED = 48, 190  # bytes of code of four products for two pixels and two 
 # Of windows: quads `widened`, kernel rows that lie inside the image, at its `edge` or `outside`, quads `filled`; pixels
 # and kernel rows where padding is to the `left`, `above`, to the `right`: code that is there takes time all the same.
 GATHERED = ("widened", "row", "edge", "outside", "filled", "left", "above", "right")
+# Where weights do not pair: output `channels` one by one, `steps` of four products each. Such layers are rare, so of
+# their windows only what is long is counted; `words` and fours of `bytes` filled come before widening.
+SINGLE = (
+    *("call", "pair", "channels", "steps", "away", "clamps", "slow", "still", "weight_lines", "sram_lines"),
+    *("widened", "row", "filled", "words", "bytes"),
+)
 FEATURES: Mapping[str, tuple[str, ...]] = {
     "conv2d.pointwise": (*PRODUCTS, "widened"),
     "conv2d.window": (*PRODUCTS, *GATHERED),
     "conv2d.bytes": (*PRODUCTS, *GATHERED, "words", "bytes"),
     "conv2d.short": (*PRODUCTS, *GATHERED, "words", "bytes"),
+    "conv2d.single": SINGLE,
 }
 
 
@@ -115,38 +121,27 @@ def conv2d(graph: Graph, layer: Layer, traits: Traits) -> Counted:
     tensors, node, a = graph.tensors, layer.node, layer.node.attributes
     x, w, y = tensors[layer.x], tensors[node.inputs[1]], tensors[layer.y]
     images, in_h, in_w, in_c = x.shape
-    _, out_h, out_w, _ = y.shape
+    _, out_h, out_w, out_c = y.shape
     _, kernel_h, kernel_w, _ = w.shape
     done, area = outputs_of(graph, layer, True), kernel_h * kernel_w
     unmoved = area == 1 and a.stride_h == a.stride_w == 1 and (in_h, in_w) == (out_h, out_w)
     point, rows, steps = unmoved and in_c % 4 == 0, images * out_h, (area * in_c + 3) // 4
     pairs = rows * ((out_w + 1) // 2) if point and layer.apart else (rows * out_w + 1) // 2
-    runs, run = (1, kernel_w) if a.dilation_w == 1 else (kernel_w, 1)
-    path = "conv2d.pointwise" if point else _window_path(in_c, run)
-    passing = 2 * (a.stride_w * kernel_h * in_c + y.shape[3])  # bytes of x and y of two pixels
-    far = traits.far(x.nbytes + y.nbytes)
-    products = _products(pairs, steps, done, y.shape[3], is_heavy(w), CODE[path], passing, far, traits)
-    if point:
-        return path, (*products, pairs * steps)
-    down = along(in_h, out_h, kernel_h, a.stride_h, layer.top, a.dilation_h)
-    across = along(in_w, out_w, kernel_w, a.stride_w, layer.left, a.dilation_w)
-    share = 2 * pairs / (rows * out_w) * images  # a last pixel alone is computed twice
-    inside = share * down.inside
-    edge, whole = inside * (out_w - across.full), inside * across.full * runs
-    outside = share * (out_h * kernel_h - down.inside) * out_w
-    copied = inside * across.inside * in_c
-    filled = max(0.0, 2 * pairs * area * in_c - copied)
-    window = Window(pairs, out_w, kernel_h, kernel_w, a.stride_h, a.stride_w)
-    lines = far * _input_lines(x, window, 8 * steps * (done.live // 2) + 16 * steps, traits)
-    products = (*products[:-1], products[-1] + lines)
-    looked = 2 * pairs * kernel_h
-    beyond = (out_w - 1) * a.stride_w - layer.left + (kernel_w - 1) * a.dilation_w >= in_w
-    sides = (looked * (layer.left > 0), looked * (layer.top > 0), looked * beyond)
-    gathered = (whole, edge, outside, filled / 4, *sides)
-    if in_c % 4 == 0:
-        return path, (*products, copied / 4, *gathered)
-    size = run * in_c
-    return path, (*products, 2 * pairs * steps, *gathered, whole * (size // 4), whole * (size % 4))
+    path = "conv2d.pointwise" if point else _window_path(in_c, 1 if a.dilation_w > 1 else kernel_w)
+    passing = 2 * (a.stride_w * kernel_h * in_c + out_c)  # bytes of x and y of two pixels
+    far, lines = traits.far(x.nbytes + y.nbytes), 0.0
+    gathered: tuple[float, ...] = (pairs * steps, *(0,) * 9)
+    if not point:
+        gathered = _gathered(x, y, layer, (kernel_h, kernel_w), pairs)
+        window = Window(pairs, out_w, kernel_h, kernel_w, a.stride_h, a.stride_w)
+        lines = far * _input_lines(x, window, 8 * steps * (done.live // 2) + 16 * steps, traits)
+    if not pairable(w):
+        products = _singles(pairs, steps, done, out_c, passing, far, traits)
+        widened, filled = gathered[0], gathered[GATHERED.index("filled")]
+        long = (filled, 0, 0) if in_c % 4 == 0 else (0, widened - filled, filled)
+        return "conv2d.single", (*products[:-1], products[-1] + lines, widened, 2 * pairs * kernel_h, *long)
+    products = _products(pairs, steps, done, out_c, CODE[path], passing, far, traits)
+    return path, (*products[:-1], products[-1] + lines, *gathered)[: len(FEATURES[path])]
 
 
 def _window_path(in_c: int, run: int) -> str:
@@ -156,14 +151,37 @@ def _window_path(in_c: int, run: int) -> str:
     return "conv2d.short" if run * in_c <= 16 else "conv2d.bytes"
 
 
+def _gathered(x: Tensor, y: Tensor, layer: Layer, kernel: tuple[int, int], pairs: int) -> tuple[float, ...]:
+    """GATHERED, then words and bytes of rows that are copied before they are widened."""
+    a, (kernel_h, kernel_w) = layer.node.attributes, kernel
+    images, in_h, in_w, in_c = x.shape
+    _, out_h, out_w, _ = y.shape
+    runs, run = (1, kernel_w) if a.dilation_w == 1 else (kernel_w, 1)
+    down = along(in_h, out_h, kernel_h, a.stride_h, layer.top, a.dilation_h)
+    across = along(in_w, out_w, kernel_w, a.stride_w, layer.left, a.dilation_w)
+    share = 2 * pairs / (images * out_h * out_w) * images  # a last pixel alone is computed twice
+    inside = share * down.inside
+    edge, whole = inside * (out_w - across.full), inside * across.full * runs
+    outside = share * (out_h * kernel_h - down.inside) * out_w
+    copied = inside * across.inside * in_c
+    filled = max(0.0, 2 * pairs * kernel_h * kernel_w * in_c - copied)
+    looked = 2 * pairs * kernel_h
+    beyond = (out_w - 1) * a.stride_w - layer.left + (kernel_w - 1) * a.dilation_w >= in_w
+    sides = (looked * (layer.left > 0), looked * (layer.top > 0), looked * beyond)
+    if in_c % 4 == 0:
+        return (copied / 4, whole, edge, outside, filled / 4, *sides, 0, 0)
+    steps, size = (kernel_h * kernel_w * in_c + 3) // 4, run * in_c
+    return (
+        *(2 * pairs * steps, whole, edge, outside, filled / 4, *sides),
+        *(whole * (size // 4), whole * (size % 4)),
+    )
+
+
 def _products(
-    pairs: int, steps: int, done: Outputs, out_c: int, heavy: bool, code: int, passing: int, far: float, traits: Traits
+    pairs: int, steps: int, done: Outputs, out_c: int, code: int, passing: int, far: float, traits: Traits
 ) -> tuple[float, ...]:
     half, odd = done.live // 2, done.live % 2
     turned, outputs, still = pairs * half, pairs * done.live, pairs * out_c if done.live < out_c else 0
-    requantised = (outputs * done.away, outputs * done.clamps, outputs * done.slow)
-    if heavy:
-        return (1, pairs, *(0,) * 7, *requantised, outputs, outputs * steps, still, 0, 0, 0)
     looped = steps > 8
     rolled = not traits.dsp or half > UNROLLED[done.clamps] - (looped and not done.clamps)
     body = SCALED + STEP * (4 + steps % 4 if looped else steps)
@@ -171,12 +189,29 @@ def _products(
     weights, scratch = (8 * steps + 24) * half, 16 * steps
     used = weights + code * traits.shared + scratch * traits.joined * far
     gone = traits.flash.gone(used, passing * traits.joined * far)
+    if traits.shared:
+        gone = max(gone, traits.flash.clash(weights, code))
     return (
         *(1, pairs, turned, turned * steps, turned * looped, turned * looped * (steps // 4), turned * rolled),
-        *(pairs * odd, pairs * odd * steps, *requantised, 0, 0, still),
+        *(pairs * odd, pairs * odd * steps, outputs * done.away, outputs * done.clamps, outputs * done.slow, still),
         traits.flash.lines(weights) * (1 + (pairs - 1) * gone),
         traits.code.lines(code) * pairs * traits.code.gone(code),
         traits.sram.lines(scratch) * pairs * gone * far,
+    )
+
+
+def _singles(
+    pairs: int, steps: int, done: Outputs, out_c: int, passing: int, far: float, traits: Traits
+) -> tuple[float, ...]:
+    """SINGLE's first half. Scratch is gone through for every channel, and so are the channel's weights between."""
+    outputs, still = pairs * done.live, pairs * out_c if done.live < out_c else 0
+    weights, scratch = (4 * steps + 12) * done.live, 16 * steps
+    gone = traits.flash.gone(weights + scratch * traits.joined * far, passing * traits.joined * far)
+    pushed = traits.sram.gone(scratch, 4 * steps * traits.joined)
+    return (
+        *(1, pairs, outputs, outputs * steps, outputs * done.away, outputs * done.clamps, outputs * done.slow, still),
+        traits.flash.lines(weights) * (1 + (pairs - 1) * gone),
+        traits.sram.lines(scratch) * outputs * pushed * far,
     )
 
 

@@ -222,16 +222,6 @@ COUNTS: Mapping[str, Callable[[Graph, Layer, Traits], Counted]] = {
 }
 
 
-SINGLE = convolutions.PRODUCTS.index("single_products")
-
-
-def unpaired(found: Counted) -> bool:
-    """Whether weights are so heavy that channels are computed one by one, in a loop of the compiler's own making: its
-    registers vary from layer to layer, and its cycles by a third."""
-    path, counts = found
-    return path.startswith("conv2d.") and counts[SINGLE] > 0
-
-
 def counted(graph: Graph, layer: Layer, traits: Traits) -> Counted:
     """The path that the layer's kernel takes, and what it does there."""
     return COUNTS.get(layer.operator, other)(graph, layer, traits)

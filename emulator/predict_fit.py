@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codegen import toolchain
-from emulator.predict_features import FEATURES, unpaired
+from emulator.predict_features import FEATURES
 from emulator.predict_samples import Sample, Task, samples, tasks
 from emulator.prediction import DATA, OTHER
 from refsim import boards
@@ -44,19 +44,7 @@ def fitted(found: Sequence[Sample]) -> Fitted:
     by_path: dict[str, list[Sample]] = {}
     for sample in found:
         by_path.setdefault(sample.counted[0], []).append(sample)
-    fit = {path: _coefficients(path, mine) for path, mine in by_path.items()}
-    return {path: _with_single(path, mine, fit) for path, mine in fit.items()}
-
-
-def _with_single(path: str, mine: Floats, fit: Fitted) -> Floats:
-    """Products one by one are rare, and the same on all of CONV_2D's paths: where none was seen, those of windows."""
-    other, name = "conv2d.window", "single_products"
-    if not path.startswith("conv2d.") or other not in fit:
-        return mine
-    place, seen = FEATURES[path].index(name), FEATURES[other].index(name)
-    changed = mine.copy()
-    changed[place] = mine[place] or fit[other][seen]
-    return changed
+    return {path: _coefficients(path, mine) for path, mine in by_path.items()}
 
 
 def _coefficients(path: str, mine: Sequence[Sample]) -> Floats:
@@ -198,8 +186,6 @@ def judge(names: Sequence[str], count: int, jobs: int, path: Path) -> dict[tuple
     found: dict[tuple[str, int], float] = {}
     for mine in samples(work_list, jobs):
         name = mine[0].board
-        if any(unpaired(sample.counted) for sample in mine):
-            continue  # predictions of these state no error
         found |= {(name, seed): off for seed, off in errors(fits[name], mine).items()}
     return found
 

@@ -5,8 +5,11 @@ Predictions are fitted to these too, so that no path of a kernel is unknown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from random import Random
+
+import numpy as np
 
 from emulator.predict_networks import Drawn
 from refsim.graph import Graph, Tensor
@@ -52,8 +55,20 @@ def _odd_depthwise(d: Drawn, x: Tensor) -> Tensor:
 
 def _deep(d: Drawn, x: Tensor) -> Tensor:
     """So many products that pairs of weights do not fit."""
-    y = d.conv(x, d.draw.randint(130, 160), 1, d.draw.choice((2, 3)))
-    return d.b.conv2d(y, d.draw.randint(4, 24), 3, stride=2, quant=d.linear()) if y.elements <= 20_000 else y
+    kernel, least = d.draw.choice(((3, 130), (3, 200), (5, 46), (5, 130), (1, 1040)))
+    y = d.conv(x, d.draw.randint(least, least * 5 // 4), 1, d.draw.choice((2, 3)))
+    if y.elements > 10_000:
+        return x
+    return d.b.conv2d(y, d.draw.randint(4, 40), kernel, stride=d.draw.choice((1, 2)), padding="same", quant=d.linear())
+
+
+def _crowded(d: Drawn, x: Tensor) -> Tensor:
+    """Weights of -128, which do not pair with a negative one."""
+    shape = (d.draw.randint(2, 40), *d.draw.choice(((1, 1), (2, 2), (3, 3))), x.shape[3])
+    w = (np.arange(math.prod(shape)) * 37 % 255 - 127).astype(np.int8).reshape(shape)
+    w[::2, 0, 0, 0], w[1::2, 0, 0, 0] = -1, -128
+    activation, stride = d.draw.choice(("none", "relu", "relu6")), d.draw.choice((1, 1, 2))
+    return d.b.conv2d(x, weights=w, weight_scale=0.01, stride=stride, activation=activation, quant=d.linear())
 
 
 def _steep(d: Drawn, x: Tensor) -> Tensor:
@@ -78,7 +93,7 @@ def _pieces(d: Drawn, x: Tensor) -> Tensor:
 
 ODD: tuple[Callable[[Drawn, Tensor], Tensor], ...] = (
     *(_odd_conv, _odd_depthwise) * 3,
-    *(_deep, _steep, _gated, _pieces),
+    *(_deep, _deep, _deep, _crowded, _crowded, _steep, _gated, _pieces),
     lambda d, x: d.b.relu(x, quant=d.linear()),
     lambda d, x: d.b.quantize(x, quant=d.linear()),
     lambda d, x: d.b.pad(x, ((0, 0), (1, 1), (d.draw.randint(0, 3), 1), (0, d.draw.choice((0, 0, 3))))),

@@ -48,6 +48,16 @@ class Reach(NamedTuple):
             share = 1 - exp((-share * held - passing) / room)
         return share
 
+    def clash(self, held: float, other: float) -> float:
+        """The share of `held` bytes in a row that `other` bytes in a row, somewhere else, drive out of sets that they
+        share: where lines of the first take all ways of a set and one of the second comes, all go. Nobody knows the
+        addresses before linking, so this is what is to be expected."""
+        way = self.size / self.ways
+        full = held - (self.ways - 1) * way
+        if self.random or full <= 0 or held > self.size:
+            return 0.0
+        return min(1.0, full * min(other / way, 1.0) * (self.ways + 1) / held)
+
     def lines(self, nbytes: float) -> float:
         return nbytes / self.line if self.size else 0.0
 
@@ -112,8 +122,18 @@ def bounds(activation: int, y: Tensor) -> tuple[int, int]:
     return activation_bounds(activation, y.quant.scale[0], zero, y.dtype)
 
 
+def pairable(w: Tensor) -> bool:
+    """Whether two channels' weights fit in 16 bits, and a second channel's sum in 24: the rule of `conv2d.in_pairs`."""
+    if is_heavy(w):
+        return False
+    if w.data is None or w.data.min() > -128:
+        return True
+    rows = w.data.reshape(w.shape[0], -1)
+    return not ((rows[:-1:2] < 0) & (rows[1::2] == -128)).any()
+
+
 def is_heavy(w: Tensor) -> bool:
-    """Whether a second channel's sum may need more than 24 bits: the rule of `conv2d.in_pairs` and
+    """Whether a second channel's sum may need more than 24 bits: a rule of `conv2d.in_pairs` and of
     `fully_connected.block`, first on a few channels."""
     channels = w.shape[0]
     if w.elements // channels * 127 < _WITHIN_16_BITS or w.data is None:

@@ -17,7 +17,7 @@ from importlib.resources import files
 from operator import mul
 from typing import Any
 
-from emulator.predict_features import FEATURES, counted, unpaired
+from emulator.predict_features import FEATURES, counted
 from emulator.predict_layers import Layer, layers
 from emulator.predict_traits import traits_of
 from refsim import boards
@@ -31,8 +31,7 @@ OTHER = "other"  # the path of a kernel that nothing is known of
 
 @dataclass(frozen=True, slots=True)
 class PredictedLayer:
-    """A layer of the code that would be generated; `fitted`: its kernel's cycles were measured, and the compiler
-    treats all of its layers alike."""
+    """A layer of the code that would be generated; `fitted`: its kernel's cycles were measured."""
 
     name: str
     op: str
@@ -77,11 +76,7 @@ def predict(graph: Graph, board: Board) -> Prediction:
         known = path in tariff.cycles and path != OTHER
         coefficients = tariff.cycles[path] if known else tariff.cycles[OTHER]
         cycles = sum(map(mul, coefficients, counts if known else _plain(graph, layer)))
-        found.append(
-            PredictedLayer(
-                layer.node.name or layer.operator, layer.operator, round(cycles), known and not unpaired((path, counts))
-            )
-        )
+        found.append(PredictedLayer(layer.node.name or layer.operator, layer.operator, round(cycles), known))
     total = sum(layer.cycles for layer in found)
     sure = all(layer.fitted for layer in found)
     return Prediction(

@@ -4,13 +4,14 @@
 #define RS_CONV2D_H
 
 #include "rs_dot_scale.h"
+#include "rs_dot_single.h"
 #include "rs_widen.h"
 
 struct rs_conv2d {
     struct rs_view x;       /* int8 [images * in_h][in_w][in_c] */
     struct rs_view y;       /* int8 [images * out_h][out_w][out_c] */
     const int16_t *w;       /* paired: [ceil(live / 2)][depth] as rs_dot.h wants it */
-    const int8_t *w_single; /* not paired: [live][depth], each four in the order 0 2 1 3 */
+    const int8_t *w_single; /* not paired: [live][depth], as rs_dot_single.h wants it */
     const int32_t *channel; /* [live][3], see rs_requantize.h */
     int32_t paired;         /* which of the two layouts of weights */
     int32_t live;           /* channels to compute; when fewer than out_c: */
@@ -151,21 +152,19 @@ RS_INLINE void rs_conv2d_paired(const struct rs_conv2d p, int8_t *y0, int8_t *y1
     }
 }
 
-/* Weights that do not pair (-128 beside a negative one, or sums of more than 24 bits): plain, one channel at a time. */
+/* Weights that do not pair (-128 beside a negative one, or sums of more than 24 bits): one channel at a time. */
 RS_INLINE void rs_conv2d_single(const struct rs_conv2d p, int8_t *y0, int8_t *y1)
 {
+    const int16_t *x = (const int16_t *)(const void *)p.scratch;
     const int32_t *channel = p.channel;
     const int8_t *w = p.w_single;
-    int32_t i, k;
+    int32_t i;
+    RS_FORGET(x);
+#pragma GCC unroll 1
     for (i = 0; i < p.live; ++i, w += p.depth, channel += 3) {
-        const int16_t *x = (const int16_t *)(const void *)p.scratch;
+        const struct rs_dot_single d = rs_dot_2x1(x, w, p.depth / 4, channel[0]);
         const int32_t c = rs_conv2d_place(p, i);
-        uint32_t acc0 = (uint32_t)channel[0], acc1 = acc0;
-        for (k = 0; k < p.depth; ++k, x += (k & 3) ? 1 : 5) {
-            acc0 += (uint32_t)(x[0] * w[k]);
-            acc1 += (uint32_t)(x[4] * w[k]);
-        }
-        rs_conv2d_store(p, channel, (int32_t)acc0, (int32_t)acc1, y0 + c, y1 + c);
+        rs_conv2d_store(p, channel, d.y0, d.y1, y0 + c, y1 + c);
     }
 }
 

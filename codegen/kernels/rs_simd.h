@@ -25,13 +25,20 @@
 #define RS_FEW_REGISTERS 0
 #endif
 
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 2 && !defined(RS_EMULATE_DSP)
+#define RS_THUMB2 1
+#else
+#define RS_THUMB2 0
+#endif
+
 /* Loops written in assembly need nearly every register, which compilers keep free at -O1 to -O3 only; GCC not at -Os.
  * Elsewhere the same loops in C take their place. */
 #if defined(__OPTIMIZE__) && (defined(__clang__) || !defined(__OPTIMIZE_SIZE__))
-#define RS_ASSEMBLY (RS_DSP_NATIVE || RS_FEW_REGISTERS)
+#define RS_ROOM_FOR_ASSEMBLY 1
 #else
-#define RS_ASSEMBLY 0
+#define RS_ROOM_FOR_ASSEMBLY 0
 #endif
+#define RS_ASSEMBLY (RS_ROOM_FOR_ASSEMBLY && (RS_DSP_NATIVE || RS_FEW_REGISTERS))
 
 typedef uint32_t __attribute__((may_alias)) rs_word; /* aligned; may hold two halves of an int16_t array */
 

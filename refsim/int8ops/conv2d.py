@@ -70,9 +70,9 @@ class Conv2D(Operator):
         w = convolution.constant(call, 1)
         channels = convolution.channels(call, w.reshape(len(w), -1), call.x.zero_point)
         live = live_channels(channels)
-        flat = in_fours(channels.w[live])
-        pairs, depth = in_pairs(flat), flat.shape[1]
-        constants: dict[str, Array] = {"w_single": flat} if pairs is None else {"w": pairs}
+        single = whole_fours(channels.w[live])
+        pairs, depth = in_pairs(in_fours(single)), single.shape[1]
+        constants: dict[str, Array] = {"w_single": single} if pairs is None else {"w": pairs}
         if len(live) < len(w):
             constants |= {"place": live.astype(np.uint16), "still": channels.values}
         return KernelCall(
@@ -96,12 +96,15 @@ def live_channels(channels: convolution.Channels) -> NDArray[np.int64]:
     return np.flatnonzero(~channels.still) if constant * 16 >= len(channels.w) else np.arange(len(channels.w))
 
 
+def whole_fours(w: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Rows followed by zeros up to a multiple of 4."""
+    return np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
+
+
 def in_fours(w: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Rows padded by zeros to a multiple of 4, each four in the order 0 2 1 3, as rs_dot.h wants them."""
-    padded = np.pad(w, ((0, 0), (0, -w.shape[1] % 4)))
-    return np.ascontiguousarray(
-        padded.reshape(len(w), padded.shape[1] // 4, 4)[:, :, [0, 2, 1, 3]].reshape(padded.shape)
-    )
+    """The same, each four in the order 0 2 1 3, as rs_dot.h wants them."""
+    rows = whole_fours(w)
+    return np.ascontiguousarray(rows.reshape(len(w), rows.shape[1] // 4, 4)[:, :, [0, 2, 1, 3]].reshape(rows.shape))
 
 
 def in_pairs(w: NDArray[np.int8]) -> NDArray[np.int16] | None:
