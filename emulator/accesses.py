@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import arm_const as arm, unicorn_const as uc
+from unicorn import arm_const as arm
 
 from emulator import hooks, memory_timing as memory, native
 from emulator.loads_and_stores import BASE, BYTES, ELEMENTS, INDEX, OFFSET, PC, SHIFT, WRITES, decode
@@ -145,11 +145,11 @@ class Accesses:
         a[FIRST_NUMBER : FIRST_NUMBER + 16] = NUMBERS
         self._machine, self._counter = machine, machine.counter
         if everywhere:
-            machine.observe(uc.UC_HOOK_CODE, _on_instruction, a)
+            machine.observe_instructions(_on_instruction, a)
 
     def follow(self, pc: int) -> None:
         """Follow the instruction at `pc` too."""
-        self._machine.observe(uc.UC_HOOK_CODE, _on_instruction, self._state, pc, pc)
+        self._machine.observe_instructions(_on_instruction, self._state, pc)
 
     def samples(self, pc: int) -> Samples:
         """Where the accesses of the instruction at `pc` began, modulo 8."""

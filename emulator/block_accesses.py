@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import arm_const as arm, unicorn_const as uc
+from unicorn import arm_const as arm
 
 from emulator import address_values as program, hooks, memory_timing as memory, native
 from emulator.accesses import Accesses
@@ -92,7 +92,7 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     a = carray(user, (1 << 40,), np.int64)
     s = native.words(a[COUNTER])
     step = a[FIRST_PLACE + s[hooks.LAST]]
-    if step == 0 or s[hooks.REASON] != hooks.RUNNING:
+    if step == 0:
         return
     value = FIRST_VALUE + 1
     while a[step + CODE] != DONE:
@@ -139,7 +139,7 @@ class BlockAccesses:
         self._left: set[int] = set()  # addresses that `_others` follows
         self._slices: dict[int, tuple[program.Step, ...]] = {}  # by block
         self._blocks: defaultdict[int, list[int]] = defaultdict(list)  # whose slices have an access, by its address
-        machine.observe(uc.UC_HOOK_BLOCK, _on_block, a)
+        machine.observe_blocks(_on_block, a)
         machine.look_ahead(self._look)
 
     def _look(self, block: int, start: int, size: int) -> None:

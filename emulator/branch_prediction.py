@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import unicorn_const as uc
 
 from emulator import hooks, native
 from emulator.machine import Machine
@@ -55,8 +54,6 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """Compare the way to this block with the prediction of the branch that led here."""
     t = carray(user, (1 << 40,), np.int64)
     s = native.words(t[COUNTER])
-    if s[hooks.REASON] != hooks.RUNNING:
-        return
     before = s[hooks.FIRST_EDGE + s[hooks.CURRENT] * hooks.EDGE_FIELDS + hooks.BEFORE]
     if before == 0:
         return
@@ -75,4 +72,4 @@ class BranchPrediction:
     def __init__(self, machine: Machine, stalls: MemoryTiming, cycles: int) -> None:
         self._state = np.zeros(FIRST_BLOCK + hooks.CAPACITY * FIELDS, np.int64)  # touched lazily
         self._state[[COUNTER, STALLS, PRICE]] = machine.counter.state_address, stalls.state_address, UNITS * cycles
-        machine.observe(uc.UC_HOOK_BLOCK, _on_block, self._state)
+        machine.observe_blocks(_on_block, self._state)

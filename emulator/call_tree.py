@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import arm_const as arm, unicorn_const as uc
+from unicorn import arm_const as arm
 
 from emulator import hooks, native
 from emulator.counts import Int64s
@@ -155,8 +155,6 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """After the counter's callback, which has said by which edge the block was entered."""
     t = carray(user, (END,), np.int64)
     s = native.words(t[COUNTER])
-    if s[hooks.REASON] != hooks.RUNNING:
-        return
     edge = s[hooks.CURRENT]
     before = s[hooks.FIRST_EDGE + edge * hooks.EDGE_FIELDS + hooks.BEFORE]
     address: Any = np.int64(start)
@@ -203,7 +201,7 @@ class CallTree:
         address = int(self._state.ctypes.data)
         self._state[[OWN, COUNTER, NODE_COUNT, PASSAGE_COUNT]] = address, machine.counter.state_address, 1, 1
         self._state[READ_REGISTER] = native.READ_REGISTER
-        machine.observe(uc.UC_HOOK_BLOCK, _on_block, self._state)
+        machine.observe_blocks(_on_block, self._state)
 
     def now(self) -> Contexts:
         s = self._state

@@ -2,8 +2,8 @@
 
 Python never runs per block. All state lies in one int64 array, whose address is the callback's user data:
 
-    header (HEADER words) | block records | edge records | a hash table of edges | a map, halfword -> block id, for
-    each code region
+    header (HEADER words, with code regions and observers) | block records | edge records | a hash table of edges |
+    a map, halfword -> block id, for each code region
 
 A block is known by its start address and size, an edge by the blocks that ran one after the other; ids are given in
 the order of first execution. Block 0 stands for "no block": before the first one of a call, and after its last.
@@ -28,11 +28,14 @@ RUNNING, STOPPED, SLICED, LIMITED, CROWDED, FRESH = range(6)  # why the machine 
 # the edge by which the last block was entered, for observers whose callbacks come after this one. AHEAD: whether the
 # machine stops FRESH before a block that was not looked at yet.
 (BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS, EDGES,
- CURRENT, AHEAD) = range(15)  # fmt: skip
+ CURRENT, AHEAD, OBSERVERS) = range(16)  # fmt: skip
 FIRST_REGION = 16
 BASE, END, HOST, MAP = range(4)  # words of a code region
 MAX_REGIONS = 12
-HEADER = FIRST_REGION + 4 * MAX_REGIONS
+FIRST_OBSERVER = FIRST_REGION + 4 * MAX_REGIONS
+CALLBACK, USER, FROM, TO = range(4)  # words of an observer
+MAX_OBSERVERS = 64
+HEADER = FIRST_OBSERVER + 4 * MAX_OBSERVERS
 
 # Words of a block: SIZE in bytes, LENGTH in instructions; the edge by which it was last left downwards, and by a jump;
 # SEEN: it was looked at before it ran.
@@ -161,7 +164,10 @@ def _halt(s: Any, reason: int, address: int) -> None:
 
 @native.cfunc(native.OnBlock)
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
-    """Stop before the block when there is a reason to, count it otherwise."""
+    """Stop before the block when there is a reason to, count it and tell the observers otherwise.
+
+    They are not hooks of the engine's own: it calls a single one at a fraction of what several cost.
+    """
     s = carray(user, (1 << 40,), np.int64)
     address: Any = np.int64(start)
     size: Any = np.int64(length)
@@ -188,6 +194,9 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     s[CURRENT] = e
     s[LAST] = i
     s[LAST_END] = address + size
+    for observer in range(FIRST_OBSERVER, FIRST_OBSERVER + 4 * s[OBSERVERS], 4):
+        if s[observer + FROM] <= address <= s[observer + TO]:
+            native.call_observer(s[observer + CALLBACK], engine, start, length, s[observer + USER])
 
 
 class Counter:
@@ -234,6 +243,14 @@ class Counter:
         """Prepare to run at most about `blocks` blocks; `over` runs the first one even if it is a stop."""
         self._cut_off = 0
         self._state[[SLICE, REASON, RESUME]] = blocks, RUNNING, int(over)
+
+    def observe(self, callback: Any, user: int, first: int, last: int) -> None:
+        """Have a native callback told of blocks that begin in [first, last], with the address of its data."""
+        s = self._state
+        assert s[OBSERVERS] < MAX_OBSERVERS
+        place = FIRST_OBSERVER + 4 * int(s[OBSERVERS])
+        s[place : place + 4] = callback.address, user, first, last
+        s[OBSERVERS] += 1
 
     def look_ahead(self) -> None:
         """Stop FRESH before each block that was not looked at, unless it goes on inside an IT block."""

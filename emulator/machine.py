@@ -29,6 +29,7 @@ from refsim.boards import Board, Region
 from refsim.errors import Fault, ImageError
 
 SLICE = 1 << 18  # blocks between two returns to Python, where a pending Ctrl-C is raised: about 10 ms
+LAST = 0xFFFF_FFFF  # address
 NEVER = 0xFFFF_FFFE  # an `until` that no code reaches
 PAINT = 0xA5
 DEFAULT_STACK = 64 * PAGE
@@ -249,17 +250,23 @@ class Machine:
         if self.supervisor is not None and self.read(pc - 2, 2) != YIELD:
             self.supervisor.slept(pc)
 
-    def observe(self, kind: int, callback: Any, state: Int64s, first: int = 1, last: int = 0) -> None:
-        """Have a native callback told of events, with the address of its state, which lives as long as the machine.
+    def observe_blocks(self, callback: Any, state: Int64s, first: int = 0, last: int = LAST) -> None:
+        """Have a native callback told of blocks that run, of those that begin in [first, last].
 
-        `kind` is one of Unicorn's UC_HOOK; only addresses from `first` to `last` count, all where `last` is lower.
+        `callback` gets the address of `state`, which lives as long as the machine.
         """
         self.attached.append(state)
-        native.add(self._engine, kind, callback, state.ctypes.data, first, last)
-        if first == last:  # what is translated calls nobody else
-            self._engine.ctl_remove_cache(first, first + 1)
-        else:
+        self._counter.observe(callback, state.ctypes.data, first, last)
+
+    def observe_instructions(self, callback: Any, state: Int64s, at: int | None = None) -> None:
+        """The same for instructions: the one at `at`, or all."""
+        self.attached.append(state)
+        first, last = (1, 0) if at is None else (at, at)
+        native.add(self._engine, uc.UC_HOOK_CODE, callback, state.ctypes.data, first, last)
+        if at is None:  # what is translated calls nobody else
             self._engine.ctl_flush_tb()
+        else:
+            self._engine.ctl_remove_cache(at, at + 1)
 
     def look_ahead(self, look: Callable[[int, int, int], None]) -> None:
         """Have `look(block, start, size)` called before a block runs for the first time from now on.

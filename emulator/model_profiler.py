@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from codegen import build
-from emulator import profiler, validation
+from emulator import inference, profiler, validation
 from emulator.call_tree import CallTree, Contexts
 from emulator.image import Symbol
+from emulator.inference import Run
 from emulator.observed import Observed, stages_of
 from emulator.profiler import Profile
 from emulator.stacks import Moment
 from emulator.timing import Timing
-from emulator.validation import Built, Progress, Run
+from emulator.validation import Built, Progress
 from refsim import interpreter
 from refsim.boards import Board
 from refsim.graph import Graph
@@ -70,7 +71,7 @@ def profile_model(
     tree = CallTree(built.target.machine) if follow_calls else None
     noted: list[Contexts] = []
     expected = interpreter.run(graph, inputs, numerics)
-    run = validation.execute(built.target, inputs, expected, 0, lambda: noted.append(tree.now()) if tree else None)
+    run = inference.execute(built.target, inputs, expected, 0, lambda: noted.append(tree.now()) if tree else None)
     built.target.machine.check_instructions()
     timing = built.target.timing
     spent = tuple(validation.spent_by_turn(timing, run.seen))

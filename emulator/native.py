@@ -145,6 +145,22 @@ def _call_code(typing: Any, function: Any, argument: Any) -> Any:
 call: Any = intrinsic(_call_code)
 
 
+def _call_observer_code(typing: Any, function: Any, engine: Any, start: Any, length: Any, user: Any) -> Any:
+    """Call the native callback on blocks at address `function`; `user` is the address of its data."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, ir.IntType(64), ir.IntType(32), byte])
+        callback = builder.inttoptr(args[0], kind.as_pointer())
+        builder.call(callback, [*args[1:4], builder.inttoptr(args[4], byte)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.voidptr, types.uint64, types.uint32, types.int64), generate
+
+
+call_observer: Any = intrinsic(_call_observer_code)
+
+
 def _access_register_code(typing: Any, function: Any, engine: Any, register: Any, place: Any) -> Any:
     """Call `uc_reg_read` at address `function`."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import arm_const as arm, unicorn_const as uc
+from unicorn import arm_const as arm
 
 from emulator import hooks, native
 from emulator.machine import Machine
@@ -63,7 +63,7 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     i = s[hooks.LAST]
     execution = s[hooks.HEADER + i * hooks.FIELDS + hooks.COUNT]
     block = FIRST_BLOCK + i * FIELDS
-    if execution < t[block + NEXT] or s[hooks.REASON] != hooks.RUNNING:
+    if execution < t[block + NEXT]:
         return
     gap = (execution * 0x9E37_79B1 >> 16) % (1 + execution // RARITY)  # Knuth's hash: a loop's period is not met
     t[block + NEXT] = execution + 1 + gap
@@ -89,7 +89,7 @@ class Pointers:
         t[READ_REGISTER] = native.READ_REGISTER
         t[FIRST_NUMBER : FIRST_NUMBER + len(REGISTERS)] = _NUMBERS
         t[FIRST_MEMORY : FIRST_MEMORY + 2 * len(memories)] = np.array(memories, np.int64).ravel()
-        machine.observe(uc.UC_HOOK_BLOCK, _on_block, t)
+        machine.observe_blocks(_on_block, t)
 
     def samples(self, block: int) -> tuple[Mapping[str, Samples], Samples]:
         """What each register pointed into where the block of this id began, and how many executions each stands for."""

@@ -13,13 +13,13 @@ from multiprocessing import get_context
 import numpy as np
 
 from codegen import build, toolchain
-from emulator import image, validation
+from emulator import image, inference, validation
+from emulator.inference import Target
 from emulator.predict_features import counted
 from emulator.predict_layers import layers
 from emulator.predict_networks import network
 from emulator.predict_oddities import odd_network
 from emulator.predict_traits import Counted, traits_of
-from emulator.validation import Target
 from refsim import boards
 from refsim.graph import Graph
 from refsim.int8ops.numerics import TFLM
@@ -75,7 +75,7 @@ def measured(task: Task) -> list[Sample]:
         roomy = build.roomy(board)
         made = build.generate_sources(program, TFLM, board)
         loaded = image.load(build.link(made, roomy, toolchain.find("zig")))
-        target = validation.prepare(program, made.sources.entry, made.sources.symbol, loaded, roomy)
+        target = inference.prepare(program, made.sources.entry, made.sources.symbol, loaded, roomy)
         cycles = layer_cycles(target)
         expected = layers(graph)
         if {layer.y for layer in expected} != set(cycles):

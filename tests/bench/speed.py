@@ -21,7 +21,7 @@ from typing import Any
 
 from codegen import build, toolchain
 from emulator import image
-from emulator.validation import execute, prepare
+from emulator.inference import execute, prepare
 from refsim import boards, importers, interpreter
 from refsim.graph import Graph
 from refsim.int8ops.numerics import LITERT, TFLM

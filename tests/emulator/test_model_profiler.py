@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from codegen import toolchain
-from emulator import model_profiler, validation
+from emulator import inference, model_profiler
 from emulator.model_profiler import ModelProfile, profile_model
 from emulator.validation import validate
 from refsim import boards
@@ -83,13 +83,13 @@ def test_other_transforms_and_planners_are_run(compiler: str) -> None:
 
 def test_a_wrong_answer_is_a_note(found: ModelProfile, compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.profile.notes == ()
-    run = validation.execute
+    run = inference.execute
 
-    def spoilt(*arguments: object) -> validation.Run:
+    def spoilt(*arguments: object) -> inference.Run:
         answer = run(*arguments)  # type: ignore[arg-type]
-        return replace(answer, differences=(validation.Difference(5, 1, 0, 1.0, 2.0),))
+        return replace(answer, differences=(inference.Difference(5, 1, 0, 1.0, 2.0),))
 
-    monkeypatch.setattr(validation, "execute", spoilt)
+    monkeypatch.setattr(inference, "execute", spoilt)
     (note,) = profile_model(small(), M4, toolchain=compiler).profile.notes
     assert note == "1 tensors differ from the reference: 'refsim validate' says which"
 

@@ -13,7 +13,7 @@ from statistics import geometric_mean
 import pytest
 
 from codegen.build import make_program
-from emulator import table3, table3_page as page, validation
+from emulator import inference, table3, table3_page as page, validation
 from emulator.inputs import inputs_for
 from emulator.table3 import CAMERA, LEAST, NONE, WHOLE, Figures, Row
 from refsim import boards, interpreter, zoo
@@ -175,9 +175,9 @@ def ends_and_begins_exactly(graph: Graph, program: Program, idle: int) -> None:
 
     def run(claimed: Program, number: int, moved: int = 0) -> int:
         sources = built.sources
-        target = validation.prepare(claimed, sources.entry, sources.symbol, built.image, built.board)
+        target = inference.prepare(claimed, sources.entry, sources.symbol, built.image, built.board)
         target = replace(target, arenas=tuple(at + moved for at in target.arenas))
-        return len(validation.execute(target, values, expected, number).differences)
+        return len(inference.execute(target, values, expected, number).differences)
 
     assert [run(program, number) for number in (0, 1)] == [0, 0]
     for claimed, number, moved in ((less(program, idle), 1, 0), (program, 1, idle), (program, 0, -4)):

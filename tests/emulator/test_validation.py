@@ -7,8 +7,9 @@ import pytest
 
 from codegen import build, toolchain
 from emulator import image, validation as validating
+from emulator.inference import execute, prepare
 from emulator.inputs import inputs_for
-from emulator.validation import execute, prepare, validate, validate_program
+from emulator.validation import validate, validate_program
 from refsim import boards, interpreter, zoo
 from refsim.builder import Builder
 from refsim.errors import Fault
