@@ -1,6 +1,7 @@
-"""Every load and store of a machine, followed natively by instruction: where it goes, and what its memory path answers.
+"""Loads and stores of a machine, followed natively by instruction: where they go, and what their memory path answers.
 
-An observer outside the machine, for boards whose data mostly go through caches. A callback before each instruction
+An observer outside the machine: of all instructions on boards whose data mostly go through caches, of single ones for
+`emulator.block_accesses`. A callback before each instruction
 works out the address from the registers: that costs a fraction of Unicorn's own callback on memory, before which it
 restores the exact state of the core. It is not called for what an IT block skips.
 
@@ -17,7 +18,7 @@ import numpy as np
 from numba import carray  # type: ignore[attr-defined]
 from unicorn import arm_const as arm
 
-from emulator import hooks, memory_timing as memory, native
+from emulator import cache_lines as lines, hooks, memory_timing as memory, native
 from emulator.loads_and_stores import BASE, BYTES, ELEMENTS, INDEX, OFFSET, PC, SHIFT, WRITES, decode
 from emulator.machine import Machine
 from emulator.memory_timing import MemoryTiming, serve
@@ -84,12 +85,12 @@ def _place(a: Any, s: Any, pc: int) -> Any:
 def _path(t: Any, r: Any, address: int) -> Any:
     """Where the words of the path of an access begin; 0 where it never waits. The last one is tried first."""
     first = r[PATH]
-    if first and t[first + memory.START] <= address < t[first + memory.STOP]:
+    if first and t[first + lines.START] <= address < t[first + lines.STOP]:
         return first
     for n in range(t[memory.PATHS]):
-        first = memory.FIRST_PATH + n * memory.PATH_FIELDS
-        inside = t[first + memory.START] <= address < t[first + memory.STOP]
-        if inside and t[first + memory.DATA] and t[first + memory.WRITES] == r[WRITES]:
+        first = memory.FIRST_PATH + n * lines.PATH_FIELDS
+        inside = t[first + lines.START] <= address < t[first + lines.STOP]
+        if inside and t[first + lines.DATA] and t[first + lines.WRITES] == r[WRITES]:
             r[PATH] = first
             return first
     return 0

@@ -79,14 +79,19 @@ class _Block:
 
     def _calculated(self, i: Instruction, address: int) -> Value:
         """What an instruction leaves in the one register that it writes."""
+        aligned = self.values.constant(address + 4 & ~3)
         if i.name == "adr":
-            return self.values.constant((address + 4 & ~3) + i.constant)
-        return calculated(self.values, i.name, [self._operand(o) for o in i.operands], i.shift)
+            return calculated(self.values, "add", [aligned, self.values.constant(i.constant)], i.shift)
+        # ADD and SUB of the pc and a constant are ADR too, and add to a multiple of 4.
+        relative = bool(i.operands) and isinstance(i.operands[-1], int)
+        given = [aligned if relative and o == "pc" else self._operand(o) for o in i.operands]
+        return calculated(self.values, i.name, given, i.shift)
 
     def _address(self, pc: int, form: Sequence[int]) -> Step | None:
-        index = self._register(REGISTERS[form[forms.INDEX]]) if form[forms.INDEX] >= 0 else ZERO
+        indexed = form[forms.INDEX] >= 0
+        index = self._register(REGISTERS[form[forms.INDEX]]) if indexed else ZERO
         if form[forms.BASE] == forms.PC:
-            base: Value = self.values.constant(pc + 4 & (~0 if index else ~3))
+            base: Value = self.values.constant(pc + 4 & (~0 if indexed else ~3))
         else:
             base = self._register(REGISTERS[form[forms.BASE]])
         return self.values.sum(base, index, form[forms.SHIFT], form[forms.OFFSET])

@@ -63,14 +63,14 @@ class Values:
         if inner.code == SUM and not (b and inner.b):
             constant += inner.constant
             a, b, shift = inner.a, b or inner.b, shift if b else inner.shift
-        return Step(SUM, a, b, shift, constant & WORD)
+        return Step(SUM, a, b, shift if b else 0, constant & WORD)
 
     def constant(self, value: int) -> int:
         return self.number(Step(SUM, constant=value & WORD))
 
     def known(self, value: Value) -> int | None:
         """The constant that a value is."""
-        step = self.steps[value - 1] if value else None
+        step = self.steps[value - 1] if value else Step(SUM) if value == ZERO else None
         return step.constant if step and step == Step(SUM, constant=step.constant) else None
 
     def numbered(self, step: Step | None) -> Value:

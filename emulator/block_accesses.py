@@ -16,13 +16,14 @@ import numpy as np
 from numba import carray  # type: ignore[attr-defined]
 from unicorn import arm_const as arm
 
-from emulator import address_values as program, hooks, memory_timing as memory, native
+from emulator import address_values as program, cache_lines as lines, hooks, memory_timing as memory, native
 from emulator.accesses import Accesses
 from emulator.address_slices import REGISTERS, Interest, slices
 from emulator.loads_and_stores import form
 from emulator.machine import Machine
+from emulator.memory import PAGE
 from emulator.memory_timing import MemoryTiming, serve
-from emulator.placed import place
+from emulator.placed import Placed, place, still_governed
 
 # Words of the header: where others' states and this one lie, the number of paths and of memories.
 COUNTER, STALLS, READ_REGISTER, SELF, PATHS, MEMORIES = range(6)
@@ -80,8 +81,8 @@ def _access(a: Any, step: int, address: int) -> None:
     t = native.words(a[STALLS])
     for n in range(a[PATHS]):
         path = a[FIRST_PATH + n]
-        inside = t[path + memory.START] <= address < t[path + memory.STOP]
-        if inside and t[path + memory.WRITES] == a[step + WRITES]:
+        inside = t[path + lines.START] <= address < t[path + lines.STOP]
+        if inside and t[path + lines.WRITES] == a[step + WRITES]:
             serve(t, path, a[step + PC], address, a[step + NBYTES], a[step + ELEMENTS])
             return
 
@@ -118,12 +119,15 @@ def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
 
 
 class BlockAccesses:
-    """The loads and stores of one machine, from now on; what they wait is charged to `stalls`."""
+    """The loads and stores of one machine, from now on; what they wait is charged to `stalls`.
+
+    A block that goes on inside an IT block is not shown: its accesses are followed one by one from the start.
+    """
 
     def __init__(self, machine: Machine, stalls: MemoryTiming) -> None:
         board = machine.board
         paths = [(n, path) for n, path in enumerate(board.paths) if path.kind != "fetch"]
-        places = [memory.FIRST_PATH + n * memory.PATH_FIELDS for n, _ in paths]
+        places = [memory.FIRST_PATH + n * lines.PATH_FIELDS for n, _ in paths]
         self._ranges = [(path.base, path.end) for _, path in paths]
         writable = [region for region in board.memory if region.writable]
         stacks = any(base < r.end and r.base < end for base, end in self._ranges for r in writable)
@@ -138,7 +142,7 @@ class BlockAccesses:
         self._others = Accesses(machine, stalls, everywhere=False)
         self._left: set[int] = set()  # addresses that `_others` follows
         self._slices: dict[int, tuple[program.Step, ...]] = {}  # by block
-        self._blocks: defaultdict[int, list[int]] = defaultdict(list)  # whose slices have an access, by its address
+        self._blocks: defaultdict[int, set[int]] = defaultdict(set)  # whose slices have an access, by its address
         machine.observe_blocks(_on_block, a)
         machine.look_ahead(self._look)
 
@@ -147,15 +151,26 @@ class BlockAccesses:
         self._see_memories()
         code = self._machine.read(start, size)
         placed = place(start, code)
-        found = [form(code[p.address - start :][: p.instruction.size]) for p in placed]
-        steps, left = slices(placed, found, self._interest)
+        steps, left = slices(placed, _forms(placed, code), self._interest)
+        left = (*left, *self._behind(start + size, still_governed(placed, code)))
         if len(steps) >= MAX_STEPS or self._end + (len(steps) + 1) * FIELDS > self._state.size:
             steps, left = (), (*left, *_accessing(steps))
         self._slices[block] = steps
         for pc in _accessing(steps):
-            self._blocks[pc].append(block)
+            self._blocks[pc].add(block)
         for other in self._leave(_in_order(steps, {*left, *(self._left & _accessing(steps))})) | {block}:
             self._write(other)
+
+    def _behind(self, start: int, governed: int) -> tuple[int, ...]:
+        """Accesses of the block at `start`, if it goes on inside an IT block: the machine does not show it."""
+        if not governed:
+            return ()
+        region = next(r for r in self._machine.regions if r.base <= start - 1 < r.end)
+        code = self._machine.read(start, min(start // PAGE * PAGE + PAGE, region.end) - start)
+        placed = place(start, code, governed)
+        jump = next((n for n, p in enumerate(placed) if p.instruction.jumps and n >= governed), len(placed))
+        found = zip(placed[: jump + 1], _forms(placed, code), strict=False)
+        return tuple(p.address for p, accessed in found if accessed)
 
     def _leave(self, addresses: set[int]) -> set[int]:
         """Have these instructions followed by themselves, and what comes behind them in a block too, for its order.
@@ -174,27 +189,37 @@ class BlockAccesses:
         return touched
 
     def _see_memories(self) -> None:
-        """All that is mapped, of which more may have become since."""
+        """All that is mapped; more may have been since the last block."""
         memories = [(r.base, r.end, self._machine.host_address(r)) for r in self._machine.regions]
         assert len(memories) <= MAX_MEMORIES
         self._state[MEMORIES] = len(memories)
         self._state[FIRST_MEMORY : FIRST_MEMORY + 3 * len(memories)] = np.array(memories, np.int64).ravel()
 
     def _write(self, block: int) -> None:
-        """Put a block's steps behind all others. An ACCESS that is followed elsewhere still takes its place."""
+        """Put a block's steps where they are, or behind all others; what others follow still takes its place."""
         at = FIRST_PLACE + block
         steps = [s._replace(code=program.SUM) if s.pc in self._left else s for s in self._slices[block]]
         if not _accessing(steps):
             self._state[at] = 0
             return
-        end = self._end + len(steps) * FIELDS
-        self._state[self._end : end] = np.array(steps, np.int64).ravel()
+        begin = int(self._state[at]) or self._end
+        end = begin + len(steps) * FIELDS
+        self._state[begin:end] = np.array(steps, np.int64).ravel()
         self._state[end + CODE] = DONE
-        self._state[at] = self._end
-        self._end = end + FIELDS
+        self._state[at] = begin
+        self._end = max(self._end, end + FIELDS)
 
     def _waits(self, address: int) -> bool:
         return any(base <= address < end for base, end in self._ranges)
+
+
+def _forms(placed: Iterable[Placed], code: bytes) -> list[tuple[int, ...] | None]:
+    """The records of the instructions that `code` encodes."""
+    found, at = [], 0
+    for p in placed:
+        found.append(form(code[at : at + p.instruction.size]))
+        at += p.instruction.size
+    return found
 
 
 def _accessing(steps: Iterable[program.Step]) -> set[int]:

@@ -15,8 +15,9 @@ import numpy as np
 from numba import carray  # type: ignore[attr-defined]
 
 from emulator import hooks, native
+from emulator.cache_lines import UNITS
 from emulator.machine import Machine
-from emulator.memory_timing import CAUSES, UNITS, MemoryTiming, charge
+from emulator.memory_timing import CAUSES, MemoryTiming, charge
 
 COUNTER, STALLS, PRICE = range(3)  # words of the header: where the states of others lie, units of a wrong prediction
 FIRST_BLOCK = 8

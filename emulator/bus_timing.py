@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from emulator.cache_lines import UNITS
 from emulator.instructions import Instruction
 from emulator.machine import Machine
-from emulator.memory_timing import UNITS
 from emulator.placed import Placed
 from emulator.pointer_flow import Flow
 from emulator.pointers import Pointers

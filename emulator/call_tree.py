@@ -152,7 +152,7 @@ def _left(t: Any, node: int, address: int) -> Any:
 
 @native.cfunc(native.OnBlock)
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
-    """After the counter's callback, which has said by which edge the block was entered."""
+    """The counter has said by which edge the block was entered."""
     t = carray(user, (END,), np.int64)
     s = native.words(t[COUNTER])
     edge = s[hooks.CURRENT]

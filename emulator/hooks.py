@@ -25,7 +25,7 @@ from emulator.counts import Counts, Int64s
 RUNNING, STOPPED, SLICED, LIMITED, CROWDED, FRESH = range(6)  # why the machine was stopped: header[REASON]
 
 # Words of the header. INSTRUCTIONS counts those of all blocks entered, also those that an IT block skips; CURRENT is
-# the edge by which the last block was entered, for observers whose callbacks come after this one. AHEAD: whether the
+# the edge by which the last block was entered, for the observers. AHEAD: whether the
 # machine stops FRESH before a block that was not looked at yet.
 (BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS, EDGES,
  CURRENT, AHEAD, OBSERVERS) = range(16)  # fmt: skip
@@ -166,7 +166,7 @@ def _halt(s: Any, reason: int, address: int) -> None:
 def _on_block(engine: Any, start: Any, length: Any, user: Any) -> None:
     """Stop before the block when there is a reason to, count it and tell the observers otherwise.
 
-    They are not hooks of the engine's own: it calls a single one at a fraction of what several cost.
+    They are not hooks of the engine's own: Unicorn calls one hook at a fraction of what several cost.
     """
     s = carray(user, (1 << 40,), np.int64)
     address: Any = np.int64(start)
@@ -255,6 +255,10 @@ class Counter:
     def look_ahead(self) -> None:
         """Stop FRESH before each block that was not looked at, unless it goes on inside an IT block."""
         self._state[AHEAD] = 1
+
+    def show_again(self) -> None:
+        """All blocks count as not looked at."""
+        self._blocks[:, SEEN] = 0
 
     def looked_at(self) -> tuple[int, int, int]:
         """Id, start and size of the block that the machine stopped before, which it runs when it goes on."""

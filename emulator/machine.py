@@ -74,7 +74,7 @@ class Machine:
         self._engine.ctl_set_cpu_model(MODELS[board.core.name])
         self._memory = Memory(self._engine)
         self._stack: Region | None = None
-        self._look: Callable[[int, int, int], None] = lambda block, start, size: None
+        self._looks: list[Callable[[int, int, int], None]] = []
         self._refused: faults.Access | None = None
         self._interrupt: int | None = None
         self.attached: list[Any] = []  # what the engine calls, which must live as long
@@ -99,6 +99,7 @@ class Machine:
     def map(self, region: Region) -> None:
         """Add zeroed memory for data; code cannot run there. Raises ValueError when it overlaps what is mapped."""
         self._memory.map(region)
+        self._counter.show_again()
 
     def load(self, image: Image) -> None:
         """Write an image's segments where they run and where a programmer puts them. Raises ImageError."""
@@ -220,7 +221,9 @@ class Machine:
         try:
             self._engine.emu_start(pc | 1, NEVER)
             while self._counter.reason[0] == hooks.FRESH:
-                self._look(*self._counter.looked_at())
+                block = self._counter.looked_at()
+                for look in self._looks:
+                    look(*block)
                 self._engine.emu_start(self._pc | 1, NEVER)
         except UcError:
             if self._is_hint():
@@ -271,10 +274,12 @@ class Machine:
     def look_ahead(self, look: Callable[[int, int, int], None]) -> None:
         """Have `look(block, start, size)` called before a block runs for the first time from now on.
 
-        `block` is the id that `emulator.counts` has it by. A block that goes on inside an IT block is not shown.
+        It is called again when memory was mapped since, or somebody else wants to look. `block` is the id that
+        `emulator.counts` has it by. A block that goes on inside an IT block is not shown.
         """
-        self._look = look
+        self._looks.append(look)
         self._counter.look_ahead()
+        self._counter.show_again()
 
     def host_address(self, region: Region) -> int:
         """Where the bytes of a mapped region lie on the host, for native observers."""

@@ -2,13 +2,14 @@
 
 What one callback was compiled with lies in several files: they read each other's state at fixed places. numba looks at
 one file's time only before it takes a kept callback, so they are kept apart by the text of all these files: those that
-decorate a function with `native.njit` or `native.cfunc`.
+decorate a function with `native.njit` or `native.cfunc`, and those that they import constants from.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -32,7 +33,18 @@ def sources() -> dict[Path, bytes]:
     """The files that native code is compiled from, with their texts; this one among them."""
     here = Path(__file__)
     texts = {path: path.read_bytes() for path in sorted(here.parent.rglob("*.py"))}
-    return {path: text for path, text in texts.items() if path == here or b"\n@native." in text}
+    native = {path: text for path, text in texts.items() if path == here or b"\n@native." in text}
+    others = {path for text in native.values() for path in _imported(text.decode("utf-8"))}
+    return native | {path: path.read_bytes() for path in sorted(others)}
+
+
+def _imported(text: str) -> Iterator[Path]:
+    """The files of this project that a file imports from."""
+    root = Path(__file__).parents[1]
+    for package, names in re.findall(r"^from ((?:emulator|refsim)[\w.]*) import (.+)$", text, re.MULTILINE):
+        folder = root.joinpath(*package.split("."))
+        places = [folder.with_suffix(".py"), *(folder / f"{name.split()[0]}.py" for name in names.split(","))]
+        yield from (path for path in places if path.is_file())
 
 
 # Where callbacks of exactly this code are kept.
@@ -149,10 +161,10 @@ def _call_observer_code(typing: Any, function: Any, engine: Any, start: Any, len
     """Call the native callback on blocks at address `function`; `user` is the address of its data."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, ir.IntType(64), ir.IntType(32), byte])
+        place = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [place, ir.IntType(64), ir.IntType(32), place])
         callback = builder.inttoptr(args[0], kind.as_pointer())
-        builder.call(callback, [*args[1:4], builder.inttoptr(args[4], byte)])
+        builder.call(callback, [*args[1:4], builder.inttoptr(args[4], place)])
         return context.get_dummy_value()
 
     return types.void(types.int64, types.voidptr, types.uint64, types.uint32, types.int64), generate
@@ -165,8 +177,8 @@ def _access_register_code(typing: Any, function: Any, engine: Any, register: Any
     """Call `uc_reg_read` at address `function`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.IntType(32), [byte, ir.IntType(32), byte])
+        place = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.IntType(32), [place, ir.IntType(32), place])
         builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
         return context.get_dummy_value()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from emulator import instructions
@@ -24,14 +25,21 @@ class Placed(NamedTuple):
         return self.skips and self.instruction.jumps
 
 
-def place(start: int, data: bytes) -> list[Placed]:
-    """The instructions of straight-line code at `start`."""
+def place(start: int, data: bytes, governed: int = 0) -> list[Placed]:
+    """The instructions of straight-line code at `start`; the first `governed` are by an IT instruction before it."""
     placed = []
-    governed = 0
     for offset, i in instructions.split(data):
         placed.append(Placed(start + offset, i, governed > 0))
         governed = _governed(data[offset]) if i.kind == "it" else max(governed - 1, 0)
     return placed
+
+
+def still_governed(placed: Sequence[Placed], data: bytes) -> int:
+    """Instructions behind these that an IT instruction among them governs; `data` encodes them."""
+    for n, p in enumerate(reversed(placed[-4:])):
+        if p.instruction.kind == "it":
+            return max(_governed(data[p.address - placed[0].address]) - n, 0)
+    return 0
 
 
 def _governed(encoding: int) -> int:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from emulator.predict_layers import Layer
 from emulator.predict_traits import Counted, Traits, bounds, pairable, scales_suit
 from refsim.graph import Array, Call, Graph, Tensor
-from refsim.int8ops.conv2d import live_channels
+from refsim.int8ops.conv2d import in_fours, in_pairs, live_channels
 from refsim.int8ops.convolution import Channels, channels
 
 # Per pair of pixels: `channels` pairs of output channels, `steps` of four products each, more than eight in a `loop`
@@ -84,12 +84,13 @@ class Window(NamedTuple):
 
 class Outputs(NamedTuple):
     """How outputs are requantised: rounded away from zero or not, bounds that saturation does not give, the slow way;
-    and how many channels are computed at all."""
+    and how many channels are computed at all, with their weights where these are not all."""
 
     away: int
     clamps: int
     slow: int
     live: int
+    rows: Array | None = None
 
 
 def outputs_of(graph: Graph, layer: Layer, folded: bool) -> Outputs:
@@ -101,8 +102,12 @@ def outputs_of(graph: Graph, layer: Layer, folded: bool) -> Outputs:
     if scales_suit(x, w, y):
         return Outputs(away, clamps, 0, y.shape[3])
     found = _channels(graph, layer, folded)
-    live = len(live_channels(found)) if layer.operator == "conv2d" else y.shape[3]
-    return Outputs(away, clamps, int(not found.fast), live)
+    slow = int(not found.fast)
+    if layer.operator != "conv2d":
+        return Outputs(away, clamps, slow, y.shape[3])
+    live = live_channels(found)
+    rows = found.w[live] if len(live) < y.shape[3] else None
+    return Outputs(away, clamps, slow, len(live), rows)
 
 
 def _channels(graph: Graph, layer: Layer, folded: bool) -> Channels:
@@ -135,7 +140,7 @@ def conv2d(graph: Graph, layer: Layer, traits: Traits) -> Counted:
         gathered = _gathered(x, y, layer, (kernel_h, kernel_w), pairs)
         window = Window(pairs, out_w, kernel_h, kernel_w, a.stride_h, a.stride_w)
         lines = far * _input_lines(x, window, 8 * steps * (done.live // 2) + 16 * steps, traits)
-    if not pairable(w):
+    if not (pairable(w) if done.rows is None else in_pairs(in_fours(done.rows)) is not None):
         products = _singles(pairs, steps, done, out_c, passing, far, traits)
         widened, filled = gathered[0], gathered[GATHERED.index("filled")]
         long = (filled, 0, 0) if in_c % 4 == 0 else (0, widened - filled, filled)

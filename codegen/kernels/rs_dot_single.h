@@ -48,7 +48,7 @@ struct rs_dot_single {
 #define RS_SINGLE_REGISTERS [x] "+r"(x), [w] "+r"(w), [y0] "+r"(d.y0), [y1] "+r"(d.y1)
 #define RS_SINGLE_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
 
-/* `steps` literal: four values of k each. The loop is aligned, so that fetching it takes the same time in any layer. */
+/* `steps` literal, at least 1: four values of k each. The loop is aligned, so that it is fetched as fast in any layer. */
 RS_INLINE struct rs_dot_single rs_dot_2x1(const int16_t *x, const int8_t *w, int32_t steps, int32_t bias)
 {
     const int8_t *const end = w + 4 * steps;

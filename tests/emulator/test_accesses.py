@@ -9,9 +9,10 @@ from unicorn import arm_const as arm, unicorn_const as uc
 
 from emulator import hooks
 from emulator.accesses import Accesses
+from emulator.cache_lines import UNITS
 from emulator.image import Image, Segment
 from emulator.machine import Machine
-from emulator.memory_timing import CAUSES, UNITS, MemoryTiming
+from emulator.memory_timing import CAUSES, MemoryTiming
 from emulator.timing import Timing
 from refsim import boards
 

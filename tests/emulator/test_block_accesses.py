@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from unicorn import arm_const as arm, unicorn_const as uc
 
+from emulator import block_accesses
 from emulator.block_accesses import BlockAccesses
 from emulator.image import Image, Segment
 from emulator.machine import Machine
@@ -61,14 +62,15 @@ def waits(on: Board, halfwords: Sequence[int], calls: Sequence[Sequence[int]]) -
 def expected(on: Board, halfwords: Sequence[int], calls: Sequence[Sequence[int]]) -> dict[int, float]:
     """The same by Unicorn's callbacks and lists of lines, the latest first."""
     m, found = machine(on, halfwords), Counter[int]()
-    kinds = {path.kind for path in on.paths}
+    ranges = {(path.kind, path.base, path.end) for path in on.paths}
     sets: list[list[int]] = [[] for _ in range(CACHE.sets)]
 
     def on_access(engine: Any, kind: int, address: int, size: int, value: int, data: Any) -> None:
         xpsr = engine.reg_read(arm.UC_ARM_REG_XPSR)
         if xpsr & IT_STATE:  # else what follows an IT block may be skipped [unicorn-engine/unicorn, issue 2309]
             engine.reg_write(arm.UC_ARM_REG_XPSR, xpsr & ~IT_STATE)
-        if not DATA <= address < DATA + 64 * KIB or ("write" if kind == uc.UC_MEM_WRITE else "read") not in kinds:
+        mine = "write" if kind == uc.UC_MEM_WRITE else "read"
+        if not any(mine == path and base <= address < end for path, base, end in ranges):
             return
         for line in range(address // CACHE.line, (address + size - 1) // CACHE.line + 1):
             held = sets[line % CACHE.sets]
@@ -216,8 +218,75 @@ def test_memory_that_is_mapped_later_is_read_too() -> None:
     assert memory.total == WAIT * 256
 
 
-def test_a_table_jump_reads_its_table_in_flash() -> None:
-    """tbb [pc, r0] at an address that is no multiple of 4; its table is right behind it."""
-    flash = replace(board("read"), paths=(replace(board("read").paths[0], base=0x0800_0000, end=0x0900_0000),))
-    code = (0xBF00, 0xE8DF, 0xF000, 0x0302, 0x4770, 0x4770, 0x4770, 0x4770)
-    assert waits(flash, code, ((0,), (1,))) == {CODE + 2: WAIT}
+FLASH = replace(board("read"), paths=(replace(board("read").paths[0], base=0x0800_0000, end=0x0900_0000),))
+
+
+@pytest.mark.parametrize("first", [(), (0xBF00,)])  # nothing, or nop: at a multiple of 4, and between two
+def test_a_table_jump_reads_its_table_in_flash(first: tuple[int, ...]) -> None:
+    code = (*first, 0x2000, 0xE8DF, 0xF000, 0x0302, 0x4770, 0x4770, 0x4770, 0x4770)  # movs r0, #0; tbb [pc, r0]
+    found = waits(FLASH, code, ((0,), (1,)))
+    assert found == expected(FLASH, code, ((0,), (1,))) and sum(found.values()) == WAIT
+
+
+@pytest.mark.parametrize("first", [(), (0xBF00,)])
+@pytest.mark.parametrize("adr", [(0xF20F, 0x110E), (0xF60F, 0x710C), (0xF2AF, 0x010C), (0xA102,)])
+def test_addresses_relative_to_the_pc_begin_at_a_multiple_of_4(first: tuple[int, ...], adr: tuple[int, ...]) -> None:
+    """adr.w r1 forwards by 270 and by 3,852, backwards by 12, and adr r1 by 8; then a load over the edge of a line."""
+    code = (*first, *adr, 0xF8D1, 0x2002, *BX_LR)  # ldr.w r2, [r1, #2]
+    found = waits(FLASH, code, ((0,),))
+    assert found == expected(FLASH, code, ((0,),)) and found
+
+
+@pytest.mark.parametrize("nops", [0, 1, 2])
+def test_what_goes_on_inside_an_it_block_on_the_next_page_is_followed(nops: int) -> None:
+    """The translator ends blocks at pages of 1 KiB, and the machine does not stop there to show the next one."""
+    middle = (0x2B00, 0xBF0C, 0x6801, 0x6862)  # cmp r3, #0; ite eq; ldreq r1, [r0]; ldrne r2, [r4, #4]
+    padding = (0xBF00,) * ((0x400 - 0x100) // 2 - 4 + nops)  # nop: the page ends behind ite, ldreq or ldrne
+    code = (*padding, *middle, 0x6901, 0x6942, *BX_LR)  # ldr r1, [r0, #16]; ldr r2, [r0, #20]
+    calls = (*CALLS, *CALLS)
+    assert waits(board("read"), code, calls) == expected(board("read"), code, calls)
+
+
+def test_stacks_behind_a_path_are_followed_too() -> None:
+    stack = replace(board("read"), paths=(replace(board("read").paths[0], base=0x2000_0000, end=0x2004_0000),))
+    code = (0xB082, 0x9001, 0x9901, 0xB002, *BX_LR)  # sub sp, #8; str r0, [sp, #4]; ldr r1, [sp, #4]; add sp, #8
+    m = machine(stack, code)
+    memory = MemoryTiming(m)
+    BlockAccesses(m, memory)
+    m.call(CODE, (0,), sp=0x2003_0000)
+    assert memory.total == WAIT * 256
+
+
+def test_words_of_memory_without_a_cache_wait_one_by_one() -> None:
+    plain = replace(board("read"), caches=(), paths=(replace(board("read").paths[0], cache="", width=4),))
+    assert waits(plain, (0xC80E, *BX_LR), ((DATA,),)) == {CODE: 3 * WAIT}  # ldm r0!, {r1, r2, r3}
+
+
+@pytest.mark.parametrize(("name", "room"), [("MAX_STEPS", 3), ("STEPS", 3)])
+def test_code_without_room_for_its_slices_is_followed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, name: str, room: int
+) -> None:
+    monkeypatch.setattr(block_accesses, name, room)
+    code = (0x6801, 0x6A02, 0x6823, 0x6A27, 0x3A01, *BX_LR)
+    calls = ((DATA, 0, 4), (DATA + 64, 0, 1))
+    assert waits(board("read"), code, calls) == expected(board("read"), code, calls) != {}
+
+
+def test_memory_mapped_behind_the_first_run_is_read_too() -> None:
+    m = machine(board("read"), (0x6809, 0x2900, 0xD000, 0x680A, *BX_LR))  # ldr r1, [r1]; cmp; beq; ldr r2, [r1]
+    memory = MemoryTiming(m)
+    BlockAccesses(m, memory)
+    m.call(CODE, (0, POINTERS + 0x800))
+    m.map(Region("late", 0x3000_0000, KIB, True, "test"))
+    m.write(0x3000_0000, struct.pack("<I", DATA + 8))
+    m.call(CODE, (0, 0x3000_0000))
+    assert memory.total == WAIT * 256
+
+
+def test_two_observers_of_one_machine_see_the_same() -> None:
+    m = machine(board("read"), (0x6801, *BX_LR))
+    both = [MemoryTiming(m), MemoryTiming(m)]
+    for memory in both:
+        BlockAccesses(m, memory)
+    m.call(CODE, (DATA,))
+    assert [memory.total for memory in both] == [WAIT * 256] * 2

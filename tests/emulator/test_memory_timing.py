@@ -257,3 +257,14 @@ def test_observers_that_nobody_keeps_go_on_as_long_as_the_machine() -> None:
 
 def test_every_cause_of_memory_is_one_of_timing() -> None:
     assert timing.CAUSES[-len(CAUSES) :] == CAUSES
+
+
+@pytest.mark.parametrize("ways", [2, 64])  # a set that is gone through, and one whose ways have times
+def test_a_prefetch_begins_with_the_first_fetch_of_a_line_not_the_last(ways: int) -> None:
+    """cmp r0, #0; bne (not taken); the same again, a block within the line; nops that go on in the next line."""
+    line = 16
+    cache = Cache("c", line * ways, line, ways, "test")
+    on = board(fetch(4, cache="c", next_wait=0, prefetch=7), cache=cache)
+    straight = Watched(on, (CODE, code("00bf" * 9 + RETURN)))
+    broken = Watched(on, (CODE, code("0028 06d1 0028 04d1" + "00bf" * 5 + RETURN)))
+    assert straight.call(0) == broken.call(0) == {CODE: 4}

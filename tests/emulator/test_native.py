@@ -35,3 +35,10 @@ def test_whatever_a_compiled_function_refers_to_is_in_the_digest(path: Path) -> 
 def test_the_digest_hangs_on_the_observers_of_memory_and_blocks() -> None:
     names = {path.stem for path in native.sources()}
     assert {"native", "hooks", "memory_timing", "accesses", "loads_and_stores", "registers"} <= names
+    assert {"cache_lines", "block_accesses"} <= names
+
+
+def test_the_digest_hangs_on_what_native_code_takes_constants_from() -> None:
+    """Codes of steps from `address_values`; causes, which say how long a record is, from `refsim.board`."""
+    names = {path.stem for path in native.sources()}
+    assert {"address_values", "address_slices", "board"} <= names

@@ -232,6 +232,21 @@ def test_weights_of_minus_128_pair_beside_none_below_0_alone(first: int) -> None
     assert pairable(graph.tensors[layers(graph)[0].node.inputs[1]]) == kernel.literals["paired"] == (first == 0)
 
 
+@pytest.mark.parametrize(("below", "lowest"), ((1, 2), (2, 3)))
+def test_channels_that_nothing_changes_pair_with_none(below: int, lowest: int) -> None:
+    """Channel 0 is left out, so that 1 pairs with 2, and 3 with 4: a negative weight beside -128, or not."""
+    w = np.full((5, 1, 1, 8), 3, np.int8)
+    w[0], w[below, 0, 0, 5], w[lowest, 0, 0, 5] = 0, -2, -128
+    b = Builder("still")
+    x = b.input((1, 2, 2, 8), quant=(0.05, 0))
+    scales = (1e-9, *(0.01,) * 4)
+    graph = b.build(b.conv2d(x, weights=w, weight_scale=scales, quant=(0.1, 0)))
+    ((kernel, _),) = code_of(graph).values()
+    found = predict_features.counted(graph, layers(graph)[0], traits_of(boards.find("nucleo-l4r5zi")))[0]
+    assert kernel.literals["live"] == 4
+    assert (found == "conv2d.single") == (not kernel.literals["paired"]) == (below == 1)
+
+
 @pytest.mark.toolchain
 @pytest.mark.parametrize("name", ("nucleo-l4r5zi", "nucleo-f207zg-30mhz", "nucleo-h743zi", "nucleo-g0b1re"))
 def test_weights_that_do_not_pair_are_predicted_like_others(name: str) -> None:
