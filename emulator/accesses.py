@@ -27,8 +27,9 @@ from emulator.placed import Samples
 LOW, MASK = 3, 7  # bits of an address that are kept
 SAMPLES = 20  # of one instruction: they fill the bits of one word
 
-# Words of the header: where others' states lie, a register's value, the number of records.
-COUNTER, STALLS, READ_REGISTER, VALUE, SELF, RECORDS = range(6)
+# Words of the header: where others' states lie, a register's value, the number of records; LEFT: executions until it
+# is asked whether single hooks are the faster way.
+COUNTER, STALLS, READ_REGISTER, VALUE, SELF, RECORDS, EVERYWHERE, LEFT = range(8)
 FROM, TO, HOST, MAP = range(8, 12)  # the code region that runs
 FIRST_NUMBER = 16  # Unicorn's numbers of r0 to pc
 NUMBERS = [*range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R0 + 13), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC]
@@ -38,6 +39,7 @@ FIELDS = 14
 CAPACITY = 1 << 17
 FIRST_MAP = FIRST_RECORD + FIELDS * CAPACITY
 ELSEWHERE = -1  # in the map: no access
+MANY = 1 << 20  # hooks gone through: those of all single instructions, at each that runs
 
 
 @native.njit
@@ -73,12 +75,13 @@ def _enter(a: Any, s: Any, pc: int) -> Any:
 
 
 @native.njit
-def _place(a: Any, s: Any, pc: int) -> Any:
+def _place(a: Any, s: Any, pc: int, learns: bool) -> Any:
+    """What the map says of the instruction at `pc`, decoded if it `learns`."""
     if not a[FROM] <= pc < a[TO] and not _enter(a, s, pc):
         return ELSEWHERE
     slot = a[MAP] + (pc - a[FROM] >> 1)
     found = a[slot]
-    return found if found else _learn(a, slot, a[HOST] + pc - a[FROM])
+    return _learn(a, slot, a[HOST] + pc - a[FROM]) if learns and found == 0 else found
 
 
 @native.njit
@@ -107,6 +110,9 @@ def _follow(a: Any, r: Any, engine: Any, pc: int) -> None:
     if r[INDEX] >= 0:
         address += _register(a, engine, a[FIRST_NUMBER + r[INDEX]]) << r[SHIFT]
     address &= 0xFFFF_FFFF
+    a[LEFT] -= 1
+    if a[LEFT] == 0:
+        hooks.cut(native.words(a[COUNTER]))
     r[EXECUTIONS] += 1
     if r[EXECUTIONS] > r[NEXT] and r[TAKEN] < SAMPLES:
         r[NEXT] = r[EXECUTIONS] + r[EXECUTIONS] // 2
@@ -127,7 +133,7 @@ def _on_instruction(engine: Any, start: Any, length: Any, user: Any) -> None:
     pc: Any = np.int64(start)
     place = a[a[MAP] + (pc - a[FROM] >> 1)] if a[FROM] <= pc < a[TO] else 0
     if place == 0:
-        place = _place(a, s, pc)
+        place = _place(a, s, pc, a[EVERYWHERE] != 0)
     if place > 0:
         _follow(a, a[place : place + FIELDS], engine, pc)
 
@@ -145,16 +151,42 @@ class Accesses:
         a[READ_REGISTER] = native.READ_REGISTER
         a[FIRST_NUMBER : FIRST_NUMBER + 16] = NUMBERS
         self._machine, self._counter = machine, machine.counter
+        a[EVERYWHERE] = everywhere
+        self._hooks: list[int] | None = [] if not everywhere else None  # of single instructions; None: one for all
         if everywhere:
-            machine.observe_instructions(_on_instruction, a)
+            machine.observers.instructions(_on_instruction, a)
+        else:
+            a[LEFT], self._since = MANY, 0
+            machine.observers.pauses(self._reconsider)
 
     def follow(self, pc: int) -> None:
         """Follow the instruction at `pc` too."""
-        self._machine.observe_instructions(_on_instruction, self._state, pc)
+        _place(self._state, self._counter.state, pc, True)
+        if self._hooks is not None:
+            self._hooks.append(self._machine.observers.instructions(_on_instruction, self._state, pc))
+            self._state[LEFT] = min(self._state[LEFT], MANY // len(self._hooks))
+
+    def _reconsider(self) -> None:
+        """Have one hook for all instructions where that is faster: it costs each of them as much as four hooks do."""
+        if self._hooks is None or self._state[LEFT] > 0:
+            return
+        ran = self._counter.instructions - self._since
+        self._since += ran
+        self._state[LEFT] = MANY // len(self._hooks)
+        if ran > MANY // 4:
+            return
+        self._machine.observers.ignore(self._hooks)
+        self._hooks = None
+        self._machine.observers.instructions(_on_instruction, self._state)
+
+    @property
+    def hooks(self) -> int:
+        """Hooks that the engine has for it."""
+        return 1 if self._hooks is None else len(self._hooks)
 
     def samples(self, pc: int) -> Samples:
         """Where the accesses of the instruction at `pc` began, modulo 8."""
-        place = _place(self._state, self._counter.state, pc)
+        place = _place(self._state, self._counter.state, pc, True)
         if place <= 0:
             return ()
         record = self._state[place : place + FIELDS].tolist()

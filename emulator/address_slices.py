@@ -1,9 +1,9 @@
 """What straight-line code computes to form the addresses of its accesses: a program that is run where the code begins.
 
 A backward slice [Weiser, Program slicing, 1981] of each access, over the registers and the memory at the code's begin.
-A word that the code itself stored is forwarded to a load by the same registers and constant; a store by others is taken
-to go elsewhere. An access that an IT instruction governs, or whose address needs an instruction that is not followed
-here, is left to others.
+A word that the code itself stored is forwarded to a load of the same address. What a load gives is not known where a
+store before it may have changed it: one by other registers, but that the stack and other memory are apart. An access
+that an IT instruction governs, or whose address is not known, is left to others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from emulator import loads_and_stores as forms
-from emulator.address_values import ACCESS, LOAD, REGISTER, ZERO, Step, Value, Values, calculated
+from emulator.address_values import ACCESS, LOAD, REGISTER, WORD, ZERO, Step, Value, Values, calculated
 from emulator.instructions import Instruction, names
 from emulator.placed import Placed
 
@@ -31,11 +31,24 @@ class Slices(NamedTuple):
 
 
 class Interest(NamedTuple):
-    """Accesses that matter: to addresses that `waits` is true of, by sp with `stacks` only; loads, and `stores` too."""
+    """Accesses that matter: to addresses that `waits` is true of, by sp with `stacks` only; loads, and `stores` too.
+
+    `constant` gives the value of some bytes at an address if nothing can change it; `mapped` whether memory is there.
+    """
 
     waits: Callable[[int], bool]
     stacks: bool
     stores: bool
+    constant: Callable[[int, int], int | None]
+    mapped: Callable[[int], bool]
+
+
+class _Stored(NamedTuple):
+    """A store: where, of how many bytes, and what; None: not known."""
+
+    at: Step | None
+    nbytes: int
+    value: Value
 
 
 class _Block:
@@ -45,7 +58,8 @@ class _Block:
         self.values = Values()
         self.left: list[int] = []
         self._registers: dict[str, Value] = {}
-        self._stored: dict[Step, Value] = {}
+        self._stored: list[_Stored] = []
+        self._stack = self._register("sp")
         self._interest = interest
 
     def follow(self, placed: Placed, form: Sequence[int] | None) -> None:
@@ -55,6 +69,8 @@ class _Block:
             self._registers = dict.fromkeys(REGISTERS)
         self._registers["pc"] = values.constant(placed.address + 4)
         if form is None:
+            if i.stores:
+                self._stored.append(_Stored(None, 0, None))
             value = self._calculated(i, placed.address) if len(i.writes) == 1 else None
             for name in i.writes:
                 self._registers[name] = None if placed.skips else value
@@ -109,7 +125,7 @@ class _Block:
     def _access(self, placed: Placed, form: Sequence[int], address: Step | None) -> None:
         """The access itself, if it matters."""
         wanted, writes = self._interest, form[forms.WRITES]
-        if (writes and not wanted.stores) or (form[forms.BASE] == forms.SP and not wanted.stacks):
+        if (writes and not wanted.stores) or (self._is_stack(address) and not wanted.stacks):
             return
         if address and not address.a and not address.b and not wanted.waits(address.constant):
             return
@@ -133,16 +149,35 @@ class _Block:
             at = self.values.sum(base, constant=4 * n)
             if not form[forms.WRITES]:
                 self._registers[name] = None if placed.skips else self._loaded(at, i, size)
-            elif at is not None:
-                self._stored[at] = self._register(name) if size == 4 and not placed.skips else None
+            else:
+                self._stored.append(_Stored(at, size, None if placed.skips else self._register(name)))
 
     def _loaded(self, at: Step | None, i: Instruction, size: int) -> Value:
         if at is None or i.name[0] == "v":
             return None
-        if at in self._stored:
-            return self._stored[at] if size == 4 else None
-        signed = int(i.name.startswith("ldrs"))
-        return self.values.number(at._replace(code=LOAD, nbytes=size, signed=signed))
+        for stored in reversed(self._stored):
+            if self._may_meet(stored, at, size):
+                return stored.value if (stored.at, stored.nbytes, size) == (at, 4, 4) else None
+        signed = i.name.startswith("ldrs")
+        if not at.a and not at.b:
+            known = None if signed else self._interest.constant(at.constant, size)
+            if known is not None:
+                return self.values.constant(known)
+            if not self._interest.mapped(at.constant):
+                return None  # a device
+        return self.values.number(at._replace(code=LOAD, nbytes=size, signed=int(signed)))
+
+    def _is_stack(self, address: Step | None) -> bool:
+        return address is not None and address.a == self._stack and not address.b
+
+    def _may_meet(self, stored: _Stored, at: Step, nbytes: int) -> bool:
+        """Whether a store and a load may have bytes in common."""
+        if stored.at is None:
+            return not self._is_stack(at)
+        if stored.at._replace(constant=0) == at._replace(constant=0):
+            ahead = at.constant - stored.at.constant & WORD
+            return ahead < stored.nbytes or -ahead & WORD < nbytes
+        return self._is_stack(stored.at) == self._is_stack(at)
 
 
 def slices(code: Sequence[Placed], encoded: Sequence[Sequence[int] | None], interest: Interest) -> Slices:

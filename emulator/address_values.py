@@ -190,6 +190,6 @@ def calculated(values: Values, name: str, given: Operands, shift: tuple[int, int
     """What instruction `name` leaves in the one register that it writes; `shift` as in `Instruction`."""
     how, by = shift
     rule = RULES.get(name)
-    if rule is None or len(given) < 2 or (by and how != arm.ARM_SFT_LSL):
+    if rule is None or len(given) < 2 or how not in (arm.ARM_SFT_INVALID, arm.ARM_SFT_LSL):
         return None
     return rule(values, given, by)

@@ -24,6 +24,7 @@ from emulator.machine import Machine
 from emulator.memory import PAGE
 from emulator.memory_timing import MemoryTiming, serve
 from emulator.placed import Placed, place, still_governed
+from refsim.boards import Region
 
 # Words of the header: where others' states and this one lie, the number of paths and of memories.
 COUNTER, STALLS, READ_REGISTER, SELF, PATHS, MEMORIES = range(6)
@@ -131,7 +132,8 @@ class BlockAccesses:
         self._ranges = [(path.base, path.end) for _, path in paths]
         writable = [region for region in board.memory if region.writable]
         stacks = any(base < r.end and r.base < end for base, end in self._ranges for r in writable)
-        self._interest = Interest(self._waits, stacks, any(path.kind == "write" for _, path in paths))
+        stores = any(path.kind == "write" for _, path in paths)
+        self._interest = Interest(self._waits, stacks, stores, self._constant, self._is_mapped)
         a = self._state = np.zeros(FIRST_STEP + STEPS * FIELDS, np.int64)  # touched lazily
         a[[COUNTER, STALLS, SELF]] = machine.counter.state_address, stalls.state_address, a.ctypes.data
         a[READ_REGISTER], a[PATHS] = native.READ_REGISTER, len(places)
@@ -140,11 +142,12 @@ class BlockAccesses:
         self._end = FIRST_STEP
         self._machine = machine
         self._others = Accesses(machine, stalls, everywhere=False)
+        self._room: dict[int, int] = {}  # steps, by block
         self._left: set[int] = set()  # addresses that `_others` follows
         self._slices: dict[int, tuple[program.Step, ...]] = {}  # by block
         self._blocks: defaultdict[int, set[int]] = defaultdict(set)  # whose slices have an access, by its address
-        machine.observe_blocks(_on_block, a)
-        machine.look_ahead(self._look)
+        machine.observers.blocks(_on_block, a)
+        machine.observers.ahead(self._look)
 
     def _look(self, block: int, start: int, size: int) -> None:
         """Take up a block that is about to run."""
@@ -165,7 +168,8 @@ class BlockAccesses:
         """Accesses of the block at `start`, if it goes on inside an IT block: the machine does not show it."""
         if not governed:
             return ()
-        region = next(r for r in self._machine.regions if r.base <= start - 1 < r.end)
+        region = self._region(start - 1)
+        assert region is not None
         code = self._machine.read(start, min(start // PAGE * PAGE + PAGE, region.end) - start)
         placed = place(start, code, governed)
         jump = next((n for n, p in enumerate(placed) if p.instruction.jumps and n >= governed), len(placed))
@@ -200,14 +204,27 @@ class BlockAccesses:
         at = FIRST_PLACE + block
         steps = [s._replace(code=program.SUM) if s.pc in self._left else s for s in self._slices[block]]
         if not _accessing(steps):
-            self._state[at] = 0
+            self._state[at] = self._room[block] = 0
             return
-        begin = int(self._state[at]) or self._end
+        begin = int(self._state[at]) if self._room.get(block) == len(steps) else self._end
+        self._room[block] = len(steps)
         end = begin + len(steps) * FIELDS
         self._state[begin:end] = np.array(steps, np.int64).ravel()
         self._state[end + CODE] = DONE
         self._state[at] = begin
         self._end = max(self._end, end + FIELDS)
+
+    def _region(self, address: int) -> Region | None:
+        return next((r for r in self._machine.regions if r.base <= address < r.end), None)
+
+    def _is_mapped(self, address: int) -> bool:
+        return self._region(address) is not None
+
+    def _constant(self, address: int, nbytes: int) -> int | None:
+        region = self._region(address)
+        if region is None or region.writable or address + nbytes > region.end:
+            return None
+        return int.from_bytes(self._machine.read(address, nbytes), "little")
 
     def _waits(self, address: int) -> bool:
         return any(base <= address < end for base, end in self._ranges)

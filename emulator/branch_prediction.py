@@ -73,4 +73,4 @@ class BranchPrediction:
     def __init__(self, machine: Machine, stalls: MemoryTiming, cycles: int) -> None:
         self._state = np.zeros(FIRST_BLOCK + hooks.CAPACITY * FIELDS, np.int64)  # touched lazily
         self._state[[COUNTER, STALLS, PRICE]] = machine.counter.state_address, stalls.state_address, UNITS * cycles
-        machine.observe_blocks(_on_block, self._state)
+        machine.observers.blocks(_on_block, self._state)

@@ -201,7 +201,7 @@ class CallTree:
         address = int(self._state.ctypes.data)
         self._state[[OWN, COUNTER, NODE_COUNT, PASSAGE_COUNT]] = address, machine.counter.state_address, 1, 1
         self._state[READ_REGISTER] = native.READ_REGISTER
-        machine.observe_blocks(_on_block, self._state)
+        machine.observers.blocks(_on_block, self._state)
 
     def now(self) -> Contexts:
         s = self._state

@@ -26,10 +26,10 @@ RUNNING, STOPPED, SLICED, LIMITED, CROWDED, FRESH = range(6)  # why the machine 
 
 # Words of the header. INSTRUCTIONS counts those of all blocks entered, also those that an IT block skips; CURRENT is
 # the edge by which the last block was entered, for the observers. AHEAD: whether the
-# machine stops FRESH before a block that was not looked at yet.
+# machine stops FRESH before a block that was not looked at yet; CUT: blocks that were taken from the slice.
 (BLOCKS, INSTRUCTIONS, LIMIT, REASON, ADDRESS, RESUME, LAST, LAST_END, SLICE, STOP, ENGINE, REGIONS, EDGES,
- CURRENT, AHEAD, OBSERVERS) = range(16)  # fmt: skip
-FIRST_REGION = 16
+ CURRENT, AHEAD, OBSERVERS, CUT) = range(17)  # fmt: skip
+FIRST_REGION = 20
 BASE, END, HOST, MAP = range(4)  # words of a code region
 MAX_REGIONS = 12
 FIRST_OBSERVER = FIRST_REGION + 4 * MAX_REGIONS
@@ -136,6 +136,13 @@ def _edge(s: Any, before: int, block: int, way: int) -> Any:
 
 
 @native.njit
+def cut(s: Any) -> None:
+    """End the running slice at the next jump."""
+    s[CUT] += s[SLICE]
+    s[SLICE] = 0
+
+
+@native.njit
 def _left_inside_it(s: Any) -> Any:
     """Whether the last block ends inside an IT block: the engine cannot stop there and go on."""
     block = HEADER + s[LAST] * FIELDS
@@ -207,7 +214,6 @@ class Counter:
         halfwords = sum(host.size // 2 for _, host in regions)
         self._state = np.zeros(FIRST_MAP + halfwords, np.int64)  # touched lazily
         self._engine = engine
-        self._cut_off = 0  # blocks of the slice that were taken from it
         place = FIRST_MAP
         for r, (base, host) in enumerate(regions):
             first = FIRST_REGION + 4 * r
@@ -241,8 +247,7 @@ class Counter:
 
     def resume(self, blocks: int, *, over: bool) -> None:
         """Prepare to run at most about `blocks` blocks; `over` runs the first one even if it is a stop."""
-        self._cut_off = 0
-        self._state[[SLICE, REASON, RESUME]] = blocks, RUNNING, int(over)
+        self._state[[SLICE, CUT, REASON, RESUME]] = blocks, 0, RUNNING, int(over)
 
     def observe(self, callback: Any, user: int, first: int, last: int) -> None:
         """Have a native callback told of blocks that begin in [first, last], with the address of its data."""
@@ -269,13 +274,12 @@ class Counter:
 
     def cut(self) -> None:
         """End the running slice at the next jump; for callbacks from the engine, which must not stop it themselves."""
-        self._cut_off += int(self._state[SLICE])
-        self._state[SLICE] = 0
+        cut(self._state)
 
     @property
     def blocks_left(self) -> int:
         """Blocks that the last slice did not run; less than 0: it ran more."""
-        return int(self._state[SLICE]) + self._cut_off
+        return int(self._state[SLICE] + self._state[CUT])
 
     @property
     def reason(self) -> tuple[int, int]:

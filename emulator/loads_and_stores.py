@@ -1,7 +1,7 @@
 """What a load or store instruction accesses, decoded natively from its encoding [Armv7-M ARM, A5.2 and A5.3].
 
 `decode` fills a record: the registers and constants of the address, the bytes of each element and their number. No
-record: the instruction accesses no memory, or is an exclusive one.
+record: the instruction accesses no memory, or is a STREX.
 """
 
 from __future__ import annotations
@@ -86,12 +86,17 @@ def _decode_narrow(r: Any, h: int) -> Any:
 
 @native.njit
 def _decode_several(r: Any, first: int, second: int) -> Any:
-    """LDM, STM, LDRD, STRD, TBB and TBH."""
+    """LDM, STM, LDRD, STRD, TBB and TBH, and those that synchronise."""
     n, loads = first & 15, first >> 4 & 1
     before, up, back = first >> 8 & 1, first >> 7 & 1, first >> 5 & 1
     if first & 0xFFF0 == 0xE8D0 and second & 0xFFE0 == 0xF000:
         half = second >> 4 & 1
         return _fill(r, n, second & 15, half, 0, 1 + half, 1, 1)
+    if first & 0xFFF0 == 0xE850:
+        return _fill(r, n, -1, 0, 4 * (second & 0xFF), 4, 1, 1)  # LDREX
+    size, how = second >> 4 & 3, second & 0xC0
+    if first & 0xFFE0 == 0xE8C0 and size < 3 and (how == 0x80 or (how and loads)):
+        return _fill(r, n, -1, 0, 0, 1 << size, 1, loads)  # LDREXB, LDREXH, LDA, LDAEX, STL
     if first & 0x40:
         if before == 0 and back == 0:
             return False

@@ -20,16 +20,16 @@ import numpy as np
 from unicorn import arm_const as arm, unicorn_const as uc
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 
-from emulator import faults, hooks, instructions, native
-from emulator.counts import Counts, Int64s
+from emulator import faults, hooks, instructions
+from emulator.counts import Counts
 from emulator.image import Image
 from emulator.memory import PAGE, Memory
+from emulator.observers import Observers
 from emulator.supervisor import Supervisor
 from refsim.boards import Board, Region
 from refsim.errors import Fault, ImageError
 
 SLICE = 1 << 18  # blocks between two returns to Python, where a pending Ctrl-C is raised: about 10 ms
-LAST = 0xFFFF_FFFF  # address
 NEVER = 0xFFFF_FFFE  # an `until` that no code reaches
 PAINT = 0xA5
 DEFAULT_STACK = 64 * PAGE
@@ -74,10 +74,8 @@ class Machine:
         self._engine.ctl_set_cpu_model(MODELS[board.core.name])
         self._memory = Memory(self._engine)
         self._stack: Region | None = None
-        self._looks: list[Callable[[int, int, int], None]] = []
         self._refused: faults.Access | None = None
         self._interrupt: int | None = None
-        self.attached: list[Any] = []  # what the engine calls, which must live as long
         for region in (board.flash, board.sram) if memory is None else memory:
             host = self._memory.map(region, runs=True)
             if not region.writable:
@@ -86,6 +84,7 @@ class Machine:
         self._memory.map(landing, runs=True)
         self._landing = landing.base  # where calls return to
         self._counter = hooks.Counter(self._engine, [(r.base, self._memory.host(r)) for r in self.regions])
+        self.observers = Observers(self._engine, self._counter)
         self._engine.hook_add(uc.UC_HOOK_MEM_INVALID, self._on_refused)
         self._engine.hook_add(uc.UC_HOOK_INTR, self._on_interrupt)
         if image is not None:
@@ -124,12 +123,16 @@ class Machine:
 
     def write(self, address: int, data: bytes) -> None:
         """Put bytes into mapped memory, flash included. Raises Fault where nothing is mapped."""
-        if self._memory.holding(address, len(data)) is None:
+        region = self._memory.holding(address, len(data))
+        if region is None:
             raise faults.outside("writing", self.regions, address, len(data))
         if data:
             self._engine.mem_write(address, bytes(data))
             if self._counter.saw_code(address, len(data)):  # Unicorn would go on with what it translated
                 self._engine.ctl_flush_tb()
+                self._counter.show_again()
+            elif not region.writable:
+                self._counter.show_again()
 
     def use_stack(self, base: int, size: int) -> None:
         """The full-descending stack of later calls, [base, base + size); mapped unless it lies in mapped memory."""
@@ -198,6 +201,8 @@ class Machine:
             if watch is not None and not over:
                 pc, blocks = watch.before(pc)
             self._step(pc, blocks, over)
+            for callback in self.observers.pausing:
+                callback()
             reason, at = counter.reason
             pc, over = self._pc, False
             if reason == hooks.STOPPED:
@@ -222,7 +227,7 @@ class Machine:
             self._engine.emu_start(pc | 1, NEVER)
             while self._counter.reason[0] == hooks.FRESH:
                 block = self._counter.looked_at()
-                for look in self._looks:
+                for look in self.observers.looking:
                     look(*block)
                 self._engine.emu_start(self._pc | 1, NEVER)
         except UcError:
@@ -252,34 +257,6 @@ class Machine:
         pc = self._pc
         if self.supervisor is not None and self.read(pc - 2, 2) != YIELD:
             self.supervisor.slept(pc)
-
-    def observe_blocks(self, callback: Any, state: Int64s, first: int = 0, last: int = LAST) -> None:
-        """Have a native callback told of blocks that run, of those that begin in [first, last].
-
-        `callback` gets the address of `state`, which lives as long as the machine.
-        """
-        self.attached.append(state)
-        self._counter.observe(callback, state.ctypes.data, first, last)
-
-    def observe_instructions(self, callback: Any, state: Int64s, at: int | None = None) -> None:
-        """The same for instructions: the one at `at`, or all."""
-        self.attached.append(state)
-        first, last = (1, 0) if at is None else (at, at)
-        native.add(self._engine, uc.UC_HOOK_CODE, callback, state.ctypes.data, first, last)
-        if at is None:  # what is translated calls nobody else
-            self._engine.ctl_flush_tb()
-        else:
-            self._engine.ctl_remove_cache(at, at + 1)
-
-    def look_ahead(self, look: Callable[[int, int, int], None]) -> None:
-        """Have `look(block, start, size)` called before a block runs for the first time from now on.
-
-        It is called again when memory was mapped since, or somebody else wants to look. `block` is the id that
-        `emulator.counts` has it by. A block that goes on inside an IT block is not shown.
-        """
-        self._looks.append(look)
-        self._counter.look_ahead()
-        self._counter.show_again()
 
     def host_address(self, region: Region) -> int:
         """Where the bytes of a mapped region lie on the host, for native observers."""

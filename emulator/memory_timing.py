@@ -147,14 +147,14 @@ class MemoryTiming:
         caches = {cache.name: cache for cache in board.caches}
         places, end = places_of(FIRST_MAP + sum(region.size // 2 for region in machine.regions), board)
         self._state = np.zeros(end, np.int64)  # touched lazily
-        machine.attached.append(self._state)  # other observers charge to it
+        machine.observers.attached.append(self._state)  # other observers charge to it
         self._state[[COUNTER, RECORDS, CHANCE, PATHS]] = machine.counter.state_address, 1, 1, len(board.paths)
         for n, path in enumerate(board.paths):
             first = FIRST_PATH + n * PATH_FIELDS
             words = _words(path, caches.get(path.cache), places.get(path.cache, NOWHERE))
             self._state[first : first + PATH_FIELDS] = [self._state.ctypes.data, *words]
             if path.kind == "fetch":
-                machine.observe_blocks(_on_block, self._state[first:], path.base, path.end - 1)
+                machine.observers.blocks(_on_block, self._state[first:], path.base, path.end - 1)
 
     @property
     def state_address(self) -> int:

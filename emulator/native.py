@@ -72,8 +72,11 @@ def cfunc(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     return lambda function: _keep(lambda keep: numba.cfunc(signature, cache=keep)(function))
 
 
-def add(engine: Any, kind: int, callback: Any, user: int, first: int = 1, last: int = 0) -> None:
-    """`uc_hook_add` with a native callback and the address of its data, for all addresses or for those to `last`."""
+def add(engine: Any, kind: int, callback: Any, user: int, first: int = 1, last: int = 0) -> int:
+    """`uc_hook_add` with a native callback and the address of its data, for all addresses or for those to `last`.
+
+    Returns the hook, for `remove`.
+    """
     handle = ctypes.c_size_t()
     status = uclib.uc_hook_add(
         engine._uch,
@@ -84,6 +87,13 @@ def add(engine: Any, kind: int, callback: Any, user: int, first: int = 1, last: 
         ctypes.c_uint64(first),
         ctypes.c_uint64(last),
     )
+    assert status == uc.UC_ERR_OK, status
+    return handle.value or 0
+
+
+def remove(engine: Any, hook: int) -> None:
+    """`uc_hook_del`."""
+    status = uclib.uc_hook_del(engine._uch, ctypes.c_size_t(hook))
     assert status == uc.UC_ERR_OK, status
 
 

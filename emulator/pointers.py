@@ -89,7 +89,7 @@ class Pointers:
         t[READ_REGISTER] = native.READ_REGISTER
         t[FIRST_NUMBER : FIRST_NUMBER + len(REGISTERS)] = _NUMBERS
         t[FIRST_MEMORY : FIRST_MEMORY + 2 * len(memories)] = np.array(memories, np.int64).ravel()
-        machine.observe_blocks(_on_block, t)
+        machine.observers.blocks(_on_block, t)
 
     def samples(self, block: int) -> tuple[Mapping[str, Samples], Samples]:
         """What each register pointed into where the block of this id began, and how many executions each stands for."""

@@ -193,7 +193,7 @@ class Registers:
             if base <= address < base + size:
                 self[address - base] = value
         self._read, self._write = self._callbacks(load, stored)
-        machine.attached.append(self)
+        machine.observers.attached.append(self)
         _map(machine.engine, base, size, self._read, self._write, self._state.ctypes.data)
 
     def _rule(self, rules: Sequence[Ready]) -> None:

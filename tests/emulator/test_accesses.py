@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -194,3 +195,39 @@ def test_stops_do_not_count_an_access_twice() -> None:
     m.call(CODE, (0, POINTER), stops={CODE})
     assert len(accesses.samples(CODE)) == 1
     assert m.counter.reason[0] == hooks.STOPPED
+
+
+def waited(stalls: MemoryTiming) -> Counter[int]:
+    """Cycles by instruction that data were waited for."""
+    found = stalls.stalls()
+    units = found.units[:, CAUSES.index("data_cache")] // UNITS
+    return Counter({int(a): int(u) for a, u in zip(found.address, units, strict=True) if u})
+
+
+def test_single_instructions_have_hooks_until_one_for_all_is_faster() -> None:
+    """400 loads that follow each other: the engine would go through 400 hooks at each."""
+    m = machine(bytes.fromhex("0868") * 400 + RETURN)  # ldr r0, [r1]
+    stalls = MemoryTiming(m)
+    accesses = Accesses(m, stalls, everywhere=False)
+    for n in range(400):
+        accesses.follow(CODE + 2 * n)
+    call(m)
+    assert accesses.hooks == 400
+    for n in range(1, 20):
+        call(m, POINTER + n * 32)
+    assert accesses.hooks == 1
+    assert waited(stalls).total() == 20 * LINE
+
+
+def test_only_what_is_named_is_followed() -> None:
+    for others in (0, 3000):
+        m = machine(bytes.fromhex("0868" + "4c68" + "8868") + bytes.fromhex("0868") * others + RETURN)
+        stalls = MemoryTiming(m)
+        accesses = Accesses(m, stalls, everywhere=False)
+        accesses.follow(CODE + 2)
+        for n in range(others):
+            accesses.follow(CODE + 6 + 2 * n)
+        for n in range(5):
+            call(m, POINTER + 64 * n - 4)
+        first = {CODE + 2: 5 * LINE}  # the loads in front of it and behind it have none
+        assert waited(stalls) == (first | {CODE + 6: 5 * LINE} if others else first)

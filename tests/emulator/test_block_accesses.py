@@ -290,3 +290,70 @@ def test_two_observers_of_one_machine_see_the_same() -> None:
         BlockAccesses(m, memory)
     m.call(CODE, (DATA,))
     assert [memory.total for memory in both] == [WAIT * 256] * 2
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        (0x6032, 0x2100, 0x5871, 0x680B),  # str r2, [r6]; movs r1, #0; ldr r1, [r6, r1]; ldr r3, [r1]
+        (0x70F3, 0x6871, 0x680B),  # strb r3, [r6, #3]; ldr r1, [r6, #4]; ldr r3, [r1]
+        (0x7073, 0x6831, 0x680B),  # strb r3, [r6, #1]; ldr r1, [r6]; ldr r3, [r1]
+        (
+            0x0037,
+            0x3F04,
+            0x607A,
+            0x6831,
+            0x680B,
+        ),  # movs r7, r6; subs r7, #4; str r2, [r7, #4]; ldr r1, [r6]; ldr r3, [r1]
+        (
+            0x2700,
+            0x19BF,
+            0x603A,
+            0x6831,
+            0x680B,
+        ),  # movs r7, #0; adds r7, r7, r6; str r2, [r7]; ldr r1, [r6]; ldr r3, [r1]
+        (0xFBB7, 0xF7F7, 0x1E7F, 0x51BA, 0x6831, 0x680B),  # udiv r7, r7, r7; subs r7, r7, #1; str r2, [r7, r6]; ...
+        (0xE846, 0x2700, 0x6831, 0x680B),  # strex r7, r2, [r6]; ldr r1, [r6]; ldr r3, [r1]
+        (0xE8C6, 0x2FAF, 0x6831, 0x680B),  # stl r2, [r6]; ldr r1, [r6]; ldr r3, [r1]
+        (0xE8D6, 0x1FAF, 0x680B),  # lda r1, [r6]; ldr r3, [r1]
+    ],
+    ids=range(9),
+)
+def test_a_pointer_that_a_store_may_have_changed_is_not_what_it_was(code: tuple[int, ...]) -> None:
+    calls = ((DATA, 0, DATA + 0x600, 0x40), (DATA, DATA + 64, DATA + 0x700, 0x80), (DATA, DATA + 128, DATA + 0x800, 0))
+    if code[0] in (0x70F3, 0x7073):
+        calls = tuple((a, b, c, 0x01) for a, b, c, _ in calls)
+    code = (*code, *BX_LR)
+    assert waits(board("read"), code, calls) == expected(board("read"), code, calls) != {}
+
+
+def test_a_rotated_operand_is_not_taken_for_a_plain_one() -> None:
+    code = (0x2B00, 0xEB00, 0x0131, 0x680A, *BX_LR)  # cmp r3, #0; add r1, r0, r1, rrx; ldr r2, [r1]
+    calls = ((DATA - 0x8000_0000, 64), (DATA - 0x8000_0000, 256))  # the carry, which is set, is the highest bit
+    assert waits(board("read"), code, calls) == expected(board("read"), code, calls) != {}
+
+
+def test_an_address_from_a_device_is_read_when_it_is_there() -> None:
+    """A register of no memory, as a timer's, which a hook of the engine's own answers."""
+    m = machine(board("read"), (0xF24E, 0x0110, 0xF2CE, 0x0100, 0x680A, 0xB2D2, 0x5883, *BX_LR))
+    m.engine.mmio_map(0xE000_E000, 4096, lambda *_: 0x40, None, lambda *_: None, None)
+    memory = MemoryTiming(m)
+    BlockAccesses(m, memory)
+    m.call(CODE, (DATA,))  # movw, movt r1, #0xe000e010; ldr r2, [r1]; uxtb r2, r2; ldr r3, [r0, r2]
+    m.call(CODE, (DATA + 0x40,))
+    assert memory.total == 2 * WAIT * 256
+
+
+def test_a_stack_pointer_that_was_moved_is_not_taken_for_a_stack() -> None:
+    code = (0x46EC, 0x4685, 0xBC0C, 0x46E5, *BX_LR)  # mov ip, sp; mov sp, r0; pop {r2, r3}; mov sp, ip
+    assert waits(board("read"), code, ((DATA,),)) == expected(board("read"), code, ((DATA,),)) == {CODE + 4: WAIT}
+
+
+def test_code_that_is_written_anew_is_looked_at_again() -> None:
+    m = machine(board("read"), (0x6801, *BX_LR))  # ldr r1, [r0]
+    memory = MemoryTiming(m)
+    BlockAccesses(m, memory)
+    m.call(CODE, (DATA, 0, POINTERS))
+    m.write(CODE, bytes.fromhex("1168"))  # ldr r1, [r2]
+    m.call(CODE, (DATA + 64, 0, POINTERS))
+    assert memory.total == WAIT * 256

@@ -149,7 +149,7 @@ def test_blocks_are_shown_once_and_before_they_run() -> None:
     def look(block: int, start: int, size: int) -> None:
         shown.append((start, size, int(m.counts().count[block])))
 
-    m.look_ahead(look)
+    m.observers.ahead(look)
     seen = []
     for _ in range(2):
         m.call(CODE, (3,), stops=(CODE, CODE + 10), on_stop=seen.append)
@@ -165,6 +165,6 @@ def test_the_machine_does_not_stop_to_show_a_block_inside_an_it_block() -> None:
     for r0, found in ((0, 1), (5, 2)):
         m = machine(0x2800, 0xBF0C, 0x2001, 0x2002, BX_LR, at=at)  # cmp r0, #0; ite eq | moveq r0, #1; movne r0, #2
         shown = []
-        m.look_ahead(lambda block, start, size, shown=shown: shown.append(start))
+        m.observers.ahead(lambda block, start, size, shown=shown: shown.append(start))
         assert m.call(at, (r0,)) == found
         assert at in shown and at + 4 not in shown

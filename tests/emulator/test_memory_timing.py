@@ -248,7 +248,7 @@ def fetched(spans: Sequence[tuple[int, int]], cache: Cache, next_wait: float | N
 def test_observers_that_nobody_keeps_go_on_as_long_as_the_machine() -> None:
     m = Machine(boards.find("nucleo-h7a3zi"), Image("test", (Segment(CODE, loop(9), len(loop(9)), CODE),)))
     Timing(m)
-    states = len(m.attached)
+    states = len(m.observers.attached)
     for n in range(20):
         np.full(1 << 22, 1 << 60, np.int64)  # what would lie in memory that was given back
         m.call(CODE, (n + 1,))
