@@ -24,6 +24,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codegen import toolchain
+from emulator import image
+from emulator.machine import Machine
+from refsim import boards
 from refsim.graph import Array, Call, KernelCall, Operator, Rows, Tensor
 from refsim.int8ops.numerics import TFLM, Numerics
 
@@ -321,6 +325,16 @@ class Server:
         if self.process.stdout.read(1) != b"k":
             _, complaint = self.process.communicate()
             pytest.fail(f"case {case}, rows {begin}..{end}: {complaint.decode()[:3000]}")
+
+
+def machine_with_probe(compiler: str, core: str, source: str) -> Machine:
+    """A machine whose code is a function `probe` that uses the kernels' headers; skips where there is no compiler."""
+    found, board = toolchain.FINDERS[compiler](), boards.find(f"generic-{core.removeprefix('cortex-')}")
+    if found is None:
+        pytest.skip(f"{compiler} is not installed")
+    sources = {path.name: path.read_bytes() for path in KERNELS.glob("rs_*.h")}
+    sources["probe.c"] = source.encode()
+    return Machine(board, image.load(found.build(sources, core, toolchain.linker_script(board, "probe"))))
 
 
 @pytest.fixture(scope="session")

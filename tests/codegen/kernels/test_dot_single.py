@@ -14,8 +14,6 @@ import pytest
 from numpy.typing import NDArray
 
 from codegen import toolchain
-from emulator import image
-from emulator.machine import Machine
 from emulator.validation import validate
 from refsim import boards
 from refsim.builder import Builder
@@ -73,13 +71,8 @@ def test_the_c_is_exact(flags: list[str], tmp_path: Path, harness: ModuleType) -
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("name", ["zig", "gcc"])
 def test_every_core_s_own_is_exact_and_reads_nothing_beyond(name: str, core: str, harness: ModuleType) -> None:
-    found, board = toolchain.FINDERS[name](), boards.find(f"generic-{core.removeprefix('cortex-')}")
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    sources = {path.name: path.read_bytes() for path in harness.KERNELS.glob("rs_*.h")}
-    sources["probe.c"] = SOURCE.encode()
-    machine = Machine(board, image.load(found.build(sources, core, toolchain.linker_script(board, "probe"))))
-    entry, base, end = machine.image.address("probe"), board.sram.base, board.sram.end
+    machine = harness.machine_with_probe(name, core, SOURCE)
+    entry, base, end = machine.image.address("probe"), machine.board.sram.base, machine.board.sram.end
 
     def probe(bias: int, x: NDArray[np.int16], w: Bytes) -> NDArray[np.int32]:
         """Twice: with x, then with w at the very end of memory."""

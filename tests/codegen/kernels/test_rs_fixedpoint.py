@@ -11,10 +11,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from codegen import toolchain
-from emulator import image
-from emulator.machine import Machine
-from refsim import boards
 from refsim.int8ops import fixedpoint
 
 Probe = Callable[..., int]
@@ -93,12 +89,7 @@ def test_the_host_computes_what_the_reference_does(flags: list[str], tmp_path: P
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4"])
 @pytest.mark.parametrize("name", ["zig", "gcc"])
 def test_cores_compute_what_the_reference_does(name: str, core: str, harness: ModuleType) -> None:
-    found, board = toolchain.FINDERS[name](), boards.find(f"generic-{core.removeprefix('cortex-')}")
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    sources = {path.name: path.read_bytes() for path in harness.KERNELS.glob("rs_*.h")}
-    sources["probe.c"] = SOURCE.encode()
-    machine = Machine(board, image.load(found.build(sources, core, toolchain.linker_script(board, "probe"))))
+    machine = harness.machine_with_probe(name, core, SOURCE)
     entry = machine.image.address("probe")
 
     def probe(*arguments: int) -> int:

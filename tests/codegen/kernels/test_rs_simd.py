@@ -12,11 +12,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from codegen import toolchain
-from emulator import image
-from emulator.machine import Machine
-from refsim import boards
-
 Function = Callable[[int, int, int], int]
 MASK = 0xFFFFFFFF
 
@@ -87,11 +82,6 @@ def test_the_emulation_is_as_defined(tmp_path: Path, harness: ModuleType) -> Non
 @pytest.mark.toolchain
 @pytest.mark.parametrize("name", ["zig", "gcc"])
 def test_the_instructions_are_as_defined(name: str, harness: ModuleType) -> None:
-    found, board = toolchain.FINDERS[name](), boards.find("generic-m4")
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    sources = {path.name: path.read_bytes() for path in harness.KERNELS.glob("rs_*.h")}
-    sources["probe.c"] = SOURCE.encode()
-    machine = Machine(board, image.load(found.build(sources, "cortex-m4", toolchain.linker_script(board, "probe"))))
+    machine = harness.machine_with_probe(name, "cortex-m4", SOURCE)
     entry = machine.image.address("probe")
     check(lambda which, a, b, c: machine.call(entry, (which, a, b, c)))
