@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import arm_const as arm
 
 from emulator import cache_lines as lines, hooks, memory_timing as memory, native
 from emulator.loads_and_stores import BASE, BYTES, ELEMENTS, INDEX, OFFSET, PC, SHIFT, WRITES, decode
@@ -32,7 +31,6 @@ SAMPLES = 20  # of one instruction: they fill the bits of one word
 COUNTER, STALLS, READ_REGISTER, VALUE, SELF, RECORDS, EVERYWHERE, LEFT = range(8)
 FROM, TO, HOST, MAP = range(8, 12)  # the code region that runs
 FIRST_NUMBER = 16  # Unicorn's numbers of r0 to pc
-NUMBERS = [*range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R0 + 13), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC]
 FIRST_RECORD = 64
 EXECUTIONS, NEXT, TAKEN, SAMPLED, PATH = range(8, 13)  # words of a record, after those of its encoding; PATH: the last
 FIELDS = 14
@@ -149,7 +147,7 @@ class Accesses:
         a = self._state = np.zeros(FIRST_MAP + halfwords, np.int64)  # touched lazily
         a[[COUNTER, STALLS, SELF]] = machine.counter.state_address, stalls.state_address, a.ctypes.data
         a[READ_REGISTER] = native.READ_REGISTER
-        a[FIRST_NUMBER : FIRST_NUMBER + 16] = NUMBERS
+        a[FIRST_NUMBER : FIRST_NUMBER + 16] = native.REGISTER_NUMBERS
         self._machine, self._counter = machine, machine.counter
         a[EVERYWHERE] = everywhere
         self._hooks: list[int] | None = [] if not everywhere else None  # of single instructions; None: one for all

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from emulator import loads_and_stores as forms
 from emulator.address_values import ACCESS, LOAD, REGISTER, WORD, ZERO, Step, Value, Values, calculated
 from emulator.instructions import Instruction, names
+from emulator.native import REGISTERS
 from emulator.placed import Placed
 
-REGISTERS = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "sb", "sl", "fp", "ip", "sp", "lr", "pc")
 UNTRACKED = ""  # a floating-point register
 STACKS = names("push pop vpush vpop")
 DOWNWARDS = names("push vpush stmdb ldmdb vstmdb vldmdb")

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import arm_const as arm
 
 from emulator import address_values as program, cache_lines as lines, hooks, memory_timing as memory, native
 from emulator.accesses import Accesses
-from emulator.address_slices import REGISTERS, Interest, slices
+from emulator.address_slices import Interest, slices
 from emulator.loads_and_stores import form
 from emulator.machine import Machine
 from emulator.memory import PAGE
@@ -41,7 +40,6 @@ FIELDS = len(program.Step._fields)
 CODE, A, B, SHIFT, CONSTANT, NBYTES, SIGNED, ELEMENTS, WRITES, PC = range(FIELDS)
 STEPS = 1 << 20  # of all blocks
 DONE = -1  # the code behind a block's last step
-NUMBERS = [getattr(arm, f"UC_ARM_REG_{name.upper()}") for name in REGISTERS]
 
 
 @native.njit
@@ -138,10 +136,11 @@ class BlockAccesses:
         a[[COUNTER, STALLS, SELF]] = machine.counter.state_address, stalls.state_address, a.ctypes.data
         a[READ_REGISTER], a[PATHS] = native.READ_REGISTER, len(places)
         a[FIRST_PATH : FIRST_PATH + len(places)] = places
-        a[FIRST_NUMBER : FIRST_NUMBER + len(NUMBERS)] = NUMBERS
+        a[FIRST_NUMBER : FIRST_NUMBER + 16] = native.REGISTER_NUMBERS
         self._end = FIRST_STEP
         self._machine = machine
         self._others = Accesses(machine, stalls, everywhere=False)
+        self._regions: tuple[Region, ...] = ()  # that `_load` knows
         self._room: dict[int, int] = {}  # steps, by block
         self._left: set[int] = set()  # addresses that `_others` follows
         self._slices: dict[int, tuple[program.Step, ...]] = {}  # by block
@@ -168,7 +167,7 @@ class BlockAccesses:
         """Accesses of the block at `start`, if it goes on inside an IT block: the machine does not show it."""
         if not governed:
             return ()
-        region = self._region(start - 1)
+        region = self._machine.holding(start - 1, 1)
         assert region is not None
         code = self._machine.read(start, min(start // PAGE * PAGE + PAGE, region.end) - start)
         placed = place(start, code, governed)
@@ -194,7 +193,10 @@ class BlockAccesses:
 
     def _see_memories(self) -> None:
         """All that is mapped; more may have been since the last block."""
-        memories = [(r.base, r.end, self._machine.host_address(r)) for r in self._machine.regions]
+        if self._machine.regions is self._regions:
+            return
+        self._regions = self._machine.regions
+        memories = [(r.base, r.end, self._machine.host_address(r)) for r in self._regions]
         assert len(memories) <= MAX_MEMORIES
         self._state[MEMORIES] = len(memories)
         self._state[FIRST_MEMORY : FIRST_MEMORY + 3 * len(memories)] = np.array(memories, np.int64).ravel()
@@ -214,15 +216,12 @@ class BlockAccesses:
         self._state[at] = begin
         self._end = max(self._end, end + FIELDS)
 
-    def _region(self, address: int) -> Region | None:
-        return next((r for r in self._machine.regions if r.base <= address < r.end), None)
-
     def _is_mapped(self, address: int) -> bool:
-        return self._region(address) is not None
+        return self._machine.holding(address, 1) is not None
 
     def _constant(self, address: int, nbytes: int) -> int | None:
-        region = self._region(address)
-        if region is None or region.writable or address + nbytes > region.end:
+        region = self._machine.holding(address, nbytes)
+        if region is None or region.writable:
             return None
         return int.from_bytes(self._machine.read(address, nbytes), "little")
 
@@ -246,4 +245,5 @@ def _accessing(steps: Iterable[program.Step]) -> set[int]:
 
 def _in_order(steps: Iterable[program.Step], left: set[int]) -> set[int]:
     """`left`, of one block, and what comes behind the first of them; the code of a block lies in a row."""
-    return left | {pc for pc in _accessing(steps) if left and pc > min(left)}
+    first = min(left, default=None)
+    return left if first is None else left | {pc for pc in _accessing(steps) if pc > first}

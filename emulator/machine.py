@@ -128,10 +128,10 @@ class Machine:
             raise faults.outside("writing", self.regions, address, len(data))
         if data:
             self._engine.mem_write(address, bytes(data))
-            if self._counter.saw_code(address, len(data)):  # Unicorn would go on with what it translated
+            ran = self._counter.saw_code(address, len(data))
+            if ran:  # Unicorn would go on with what it translated
                 self._engine.ctl_flush_tb()
-                self._counter.show_again()
-            elif not region.writable:
+            if ran or not region.writable:
                 self._counter.show_again()
 
     def use_stack(self, base: int, size: int) -> None:
@@ -257,6 +257,10 @@ class Machine:
         pc = self._pc
         if self.supervisor is not None and self.read(pc - 2, 2) != YIELD:
             self.supervisor.slept(pc)
+
+    def holding(self, address: int, size: int) -> Region | None:
+        """The mapped region that holds all these bytes."""
+        return self._memory.holding(address, size)
 
     def host_address(self, region: Region) -> int:
         """Where the bytes of a mapped region lie on the host, for native observers."""

@@ -19,7 +19,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import carray, types  # type: ignore[attr-defined]
 from numba.core import config
 from numba.extending import intrinsic
-from unicorn import unicorn_const as uc
+from unicorn import arm_const as arm, unicorn_const as uc
 from unicorn.unicorn_py3.unicorn import uclib
 
 from codegen import cache
@@ -103,6 +103,11 @@ def address_of(function: Any) -> int:
 
 
 READ_REGISTER = address_of(uclib.uc_reg_read)
+
+# r0 to pc, as capstone calls them, and Unicorn's numbers of them.
+REGISTERS = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "sb", "sl", "fp", "ip", "sp", "lr", "pc")
+REGISTER_NUMBERS = [getattr(arm, f"UC_ARM_REG_{name.upper()}") for name in REGISTERS]
+
 STOP = address_of(uclib.uc_emu_stop)
 
 

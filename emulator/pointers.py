@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
-from unicorn import arm_const as arm
 
 from emulator import hooks, native
 from emulator.machine import Machine
 
 Samples = tuple[int, ...]  # one number a sample: of a memory, 0 for none
 
-REGISTERS = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "sb", "sl", "fp", "ip", "sp", "lr")
-_NUMBERS = [getattr(arm, f"UC_ARM_REG_{name.upper()}") for name in REGISTERS]
+REGISTERS = native.REGISTERS[:-1]  # the pc is known
 
 # Words of the header: where others' states lie, a register's value.
 COUNTER, READ_REGISTER, SELF, VALUE, MEMORIES = range(5)
@@ -87,7 +85,7 @@ class Pointers:
         t = self._state = np.zeros(FIRST_BLOCK + FIELDS * hooks.CAPACITY, np.int64)  # touched lazily
         t[[COUNTER, SELF, MEMORIES]] = machine.counter.state_address, t.ctypes.data, len(memories)
         t[READ_REGISTER] = native.READ_REGISTER
-        t[FIRST_NUMBER : FIRST_NUMBER + len(REGISTERS)] = _NUMBERS
+        t[FIRST_NUMBER : FIRST_NUMBER + len(REGISTERS)] = native.REGISTER_NUMBERS[: len(REGISTERS)]
         t[FIRST_MEMORY : FIRST_MEMORY + 2 * len(memories)] = np.array(memories, np.int64).ravel()
         machine.observers.blocks(_on_block, t)
 
